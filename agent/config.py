@@ -1,0 +1,227 @@
+"""Settings: the only reader of the environment and of `ratchet.toml`.
+
+Precedence, lowest first: defaults, `ratchet.toml` (found upward from the working folder, else in the
+user's config folder), environment variables `RATCHET_<SECTION>__<KEY>`, explicit overrides (flags).
+Unknown keys are refused with the nearest known name; secrets are `SecretStr` and never printed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from agent.errors import ConfigError
+
+FILE_NAME = "ratchet.toml"
+_PREFIX = "RATCHET_"
+# Where other tools already keep keys and addresses; read only when ours are unset.
+_FOREIGN = {
+    ("model", "api_key"): "OPENAI_API_KEY",
+    ("model", "base_url"): "OPENAI_BASE_URL",
+    ("model", "ollama_url"): "OLLAMA_HOST",
+}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSettings(_Section):
+    """Which model answers, and how."""
+
+    name: str = Field("local:default", description="local:default or :PATH, ollama:NAME, openai:NAME, hf:PATH")
+    adapter: str = Field("", description="LoRA adapter (GGUF path) applied to a local model; empty for none")
+    base_url: str = Field("", description="address of an OpenAI-compatible server")
+    ollama_url: str = Field("http://127.0.0.1:11434", description="address of the Ollama server")
+    api_key: SecretStr = Field(SecretStr(""), description="key for openai: models")
+    temperature: float = Field(0.0, ge=0, le=2, description="0 picks the likeliest token every time")
+    seed: int | None = Field(0, description="same seed, same answer, where the model allows it")
+    max_tokens: int = Field(256, ge=1, description="longest answer, in tokens")
+    context_tokens: int = Field(0, ge=0, description="context window to use; 0 lets the model say")
+    timeout: float = Field(120.0, gt=0, description="seconds without a token before giving up")
+    threads: int = Field(0, ge=0, description="llama.cpp threads; 0 measures how many cores are free")
+
+
+class KnowledgeSettings(_Section):
+    """What is indexed, how, and how much of it is shown to the model."""
+
+    embedder: str = Field("local:all-MiniLM-L6-v2", description="bundled embedder, or local:PATH of a GGUF")
+    collection: str = Field("default", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", description="name of the index")
+    top_k: int = Field(5, ge=1, le=50, description="passages retrieved per question")
+    passage_tokens: int = Field(0, ge=0, description="prompt tokens for passages; 0: fitted")
+    strict: bool = Field(False, description="show only sentences that the documents support")
+
+
+class AgentSettings(_Section):
+    """Limits of one turn and of a conversation."""
+
+    max_steps: int = Field(4, ge=1, le=50, description="model calls per turn")
+    history_tokens: int = Field(0, ge=0, description="prompt tokens for earlier turns; 0: fitted")
+    max_question_chars: int = Field(20_000, ge=100, description="longest question, in characters")
+
+
+class Settings(_Section):
+    """Everything a session needs to know; build it with `load_settings`."""
+
+    home: Path = Field(default_factory=lambda: _default_home(), description="where Ratchet keeps its data")
+    models: Path | None = Field(None, description="where model files are kept; default: models/ in home")
+    model: ModelSettings = ModelSettings()
+    knowledge: KnowledgeSettings = KnowledgeSettings()
+    agent: AgentSettings = AgentSettings()
+
+    @property
+    def database(self) -> Path:
+        """Threads, memory and records."""
+        return self.home / "ratchet.db"
+
+    @property
+    def models_folder(self) -> Path:
+        """Model files prepared for this machine."""
+        return self.models or self.home / "models"
+
+    @property
+    def index_folder(self) -> Path:
+        """The index of the chosen collection."""
+        return self.home / "indexes" / self.knowledge.collection
+
+
+def _default_home() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "ratchet"
+
+
+def find_config_file(start: Path | None = None) -> Path | None:
+    """The nearest `ratchet.toml` at or above `start` (default: working folder), else the user's."""
+    folder = (start or Path.cwd()).resolve()
+    user = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "ratchet"
+    for candidate in (folder, *folder.parents, user):
+        if (candidate / FILE_NAME).is_file():
+            return candidate / FILE_NAME
+    return None
+
+
+def config_path(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Path | None:
+    """The configuration file in use: `file`, else `RATCHET_CONFIG`, else the one found, else None."""
+    named = (os.environ if environ is None else environ).get("RATCHET_CONFIG")
+    return file or (Path(named) if named else find_config_file())
+
+
+def load_settings(
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Read the configuration file and the environment, then apply overrides.
+
+    Args:
+        overrides: nested values, such as `{"model": {"name": "ollama:llama3.2"}}`; None values are skipped.
+        file: a configuration file; default: `RATCHET_CONFIG`, else the one `find_config_file` finds.
+        environ: stands in for `os.environ`.
+
+    Raises:
+        ConfigError: the file cannot be read, or a value is unknown or out of range.
+    """
+    environ = os.environ if environ is None else environ
+    path = config_path(file, environ)
+    values = _read_file(path) if path else {}
+    _merge(values, _from_environment(environ))
+    _merge(values, overrides or {})
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, path) from error
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            f"The configuration file {path} cannot be read: {error}.",
+            fix="Correct it, or name another with RATCHET_CONFIG=FILE.",
+        ) from error
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for (section, key), name in _FOREIGN.items():
+        if environ.get(name):
+            value = environ[name]
+            if name == "OLLAMA_HOST" and "://" not in value:
+                value = f"http://{value}"
+            values.setdefault(section, {})[key] = value
+    for name, value in environ.items():
+        if not name.startswith(_PREFIX) or name == "RATCHET_CONFIG":
+            continue
+        path = name.removeprefix(_PREFIX).lower().split("__")
+        target = values
+        for part in path[:-1]:
+            target = target.setdefault(part, {})
+        target[path[-1]] = value
+    return values
+
+
+def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            current = into.setdefault(key, {})
+            if isinstance(current, dict):
+                _merge(current, value)
+                continue
+        if value is not None:
+            into[key] = value
+
+
+def _known_keys(section: type[BaseModel] = Settings, prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for name, field in section.model_fields.items():
+        keys.append(prefix + name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys += _known_keys(field.annotation, f"{prefix}{name}.")
+    return keys
+
+
+def _explain(error: ValidationError, path: Path | None) -> ConfigError:
+    first = error.errors(include_input=False, include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, _known_keys(), n=1, cutoff=0.5)
+        fix = f'Did you mean "{near[0]}"?' if near else "Run `ratchet config` to see every setting."
+        return ConfigError(f'There is no setting "{key}".', fix=fix)
+    where = f"{path}, RATCHET_{key.upper().replace('.', '__')} or its flag" if path else (
+        f"RATCHET_{key.upper().replace('.', '__')} or its flag"
+    )
+    return ConfigError(f'The setting "{key}" is wrong: {first["msg"]}.', fix=f"Correct it in {where}.")
+
+
+SettingSource = Literal["default", "set"]
+
+
+def describe(settings: Settings) -> list[tuple[str, str, SettingSource, str]]:
+    """Every setting as (key, value, whether it was set, description), secrets masked."""
+    rows: list[tuple[str, str, SettingSource, str]] = []
+
+    def walk(section: BaseModel, prefix: str) -> None:
+        for name, field in type(section).model_fields.items():
+            value = getattr(section, name)
+            if isinstance(value, BaseModel):
+                walk(value, f"{prefix}{name}.")
+                continue
+            source: SettingSource = "set" if name in section.model_fields_set else "default"
+            rows.append((prefix + name, _shown(value), source, field.description or ""))
+
+    walk(settings, "")
+    return rows
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "(set)" if value.get_secret_value() else ""
+    return "" if value is None else str(value)

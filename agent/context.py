@@ -1,0 +1,232 @@
+"""What the model is shown: each part has a token budget, and what does not fit is said, never cut silently."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import prompts
+from agent.config import Settings
+from agent.grounding import Span, content_words, spans_of
+from knowledge.schema import Passage
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AnyMessage, BaseMessage
+
+SMALL_MODEL = "local:default"
+DEFAULT_CONTEXT = 8192  # tokens, for a model that does not say
+
+# A question that leans on what was said before: a pronoun without a noun, a bare continuation, or talk of
+# the speaker's own affairs ("what is my name"). "How do I …" asks about the documents, not about the speaker.
+_LEANS = re.compile(
+    r"\b(?:it|its|this|that|these|those|they|them|their|he|she|him|her|one|ones|same|above|former|latter|previous|"
+    r"earlier|again|instead|my|me|mine|you said|we)\b|^\s*(?:and|but|so|then|also|or|why|what about|how about|else|"
+    r"more|ok(?:ay)?|yes|no|really|continue|go on|explain)\b",
+    re.IGNORECASE,
+)
+_ASKING_FOR_ONESELF = re.compile(r"\b(?:give|show|tell|help|let)\s+me\b|\bmy\s+(?:own\s+)?(?:documents?|docs|files)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Tokens per part of a prompt.
+
+    `small` marks a model that reads slowly and loses its thread in long prompts: it is shown the sentences
+    that matter instead of whole passages, and earlier turns only when the question leans on them.
+    """
+
+    context: int
+    answer: int
+    passages: int
+    history: int
+    facts: int
+    small: bool
+
+
+def budget_for(settings: Settings, model: BaseChatModel) -> Budget:
+    """How a model's context is shared out; settings that are 0 are fitted to the model."""
+    profile = getattr(model, "profile", None) or {}
+    context = settings.model.context_tokens or profile.get("max_input_tokens") or DEFAULT_CONTEXT
+    small = settings.model.name == SMALL_MODEL
+    answer = min(settings.model.max_tokens, context // 2)
+    room = max(0, context - answer - 300)
+    return Budget(
+        context=context,
+        answer=answer,
+        passages=settings.knowledge.passage_tokens or (110 if small else min(4000, room // 2)),
+        history=settings.agent.history_tokens or (200 if small else min(8000, room // 3)),
+        facts=60 if small else 400,
+        small=small,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is sent, and the honest asides about what is not."""
+
+    messages: list[AnyMessage]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Everything a prompt may draw on; plain data from the graph's state."""
+
+    question: str
+    passages: Sequence[Passage] = ()
+    relevant: bool = False
+    searched: bool = False
+    facts: Sequence[str] = ()
+    summary: str = ""
+    history: Sequence[AnyMessage] = ()
+    draft: Sequence[AnyMessage] = ()
+
+
+def leans_on_history(question: str) -> bool:
+    """Whether a question is likely to need the turns before it."""
+    return bool(_LEANS.search(_ASKING_FOR_ONESELF.sub("", question.lower())))
+
+
+def build_prompt(material: Material, budget: Budget, count: Callable[[str], int]) -> Prompt:
+    """Assemble the messages of one model call.
+
+    The stable part comes first, so that a server which caches prompt prefixes computes only what is new.
+
+    Args:
+        material: the parts to choose from.
+        budget: tokens per part.
+        count: tokens of a text, as the model counts them.
+    """
+    from langchain_core.messages import HumanMessage, SystemMessage
+
+    notes: list[str] = []
+    system: list[AnyMessage] = [SystemMessage(prompts.SYSTEM if budget.small else prompts.SYSTEM_FULL)]
+    history = _history(material, budget, count, notes)
+    blocks = _facts(material.facts, budget.facts, count, notes)
+    passages = _passages(material, budget, count, notes)
+    if passages:
+        layout = prompts.SENTENCES if budget.small else prompts.PASSAGES
+        blocks.append(layout.format(passages=passages, question=material.question))
+    elif material.searched and not budget.small:
+        blocks.append(prompts.NOTHING_FOUND.format(question=material.question))
+    else:
+        blocks.append(material.question)
+    human = HumanMessage("\n\n".join(blocks))
+    return Prompt([*system, *history, human, *material.draft], tuple(notes))
+
+
+def _history(
+    material: Material, budget: Budget, count: Callable[[str], int], notes: list[str]
+) -> list[AnyMessage]:
+    from langchain_core.messages import HumanMessage
+
+    if budget.small and not leans_on_history(material.question):
+        return []
+    kept: list[AnyMessage] = []
+    used = count(material.summary) if material.summary else 0
+    for message in reversed(material.history):
+        used += count(str(message.content)) + 8
+        if used > budget.history:
+            break
+        kept.insert(0, message)
+    if kept and kept[0].type == "ai":  # never an answer without its question
+        kept.pop(0)
+    if len(kept) < len(material.history) and not budget.small:
+        notes.append(prompts.NOTE_HISTORY_LEFT_OUT.format(count=len(material.history) - len(kept)))
+    if material.summary:
+        kept.insert(0, HumanMessage(prompts.SUMMARY.format(summary=material.summary)))
+    return kept
+
+
+def _facts(facts: Sequence[str], limit: int, count: Callable[[str], int], notes: list[str]) -> list[str]:
+    kept: list[str] = []
+    used = 0
+    for fact in facts:
+        used += count(fact) + 2
+        if used > limit:
+            notes.append(prompts.NOTE_FACTS_LEFT_OUT.format(count=len(facts) - len(kept)))
+            break
+        kept.append(f"- {fact}")
+    return [prompts.FACTS.format(facts="\n".join(kept))] if kept else []
+
+
+def _passages(material: Material, budget: Budget, count: Callable[[str], int], notes: list[str]) -> str:
+    if not (material.relevant and material.passages):
+        return ""
+    choose = _best_sentences if budget.small else _whole_passages
+    texts = choose(material, budget.passages, count)
+    shown = sum(bool(text) for text in texts)
+    if shown < len(texts):
+        note = prompts.NOTE_SHOWN.format(shown=shown, found=len(texts), budget=budget.passages)
+        notes.append(note)
+    if budget.small:
+        return "\n".join(filter(None, texts))
+    return "\n".join(
+        f"[{number}] {_label(passage)}: {text}"
+        for number, (passage, text) in enumerate(zip(material.passages, texts, strict=True), 1)
+        if text
+    )
+
+
+def _label(passage: Passage) -> str:
+    return passage.heading.rsplit(" › ", 1)[-1] or Path(passage.source).stem
+
+
+def _whole_passages(material: Material, limit: int, count: Callable[[str], int]) -> list[str]:
+    texts: list[str] = []
+    used = 0
+    for passage in material.passages:
+        used += count(passage.text) + 12
+        texts.append(passage.text if used <= limit else "")
+    return texts
+
+
+def _best_sentences(material: Material, limit: int, count: Callable[[str], int]) -> list[str]:
+    """From each passage the sentences nearest to the question, best first until the budget is spent."""
+    wanted = content_words(material.question)
+    candidates: list[tuple[float, int, Span]] = []
+    for index, passage in enumerate(material.passages):
+        for place, span in enumerate(_sentences(passage)):
+            # Sentences after a hit usually carry the answer that the hit announces, so position matters little.
+            overlap = len(wanted & span.words) / (len(wanted) or 1)
+            candidates.append((overlap - 0.12 * index - 0.01 * place, index, span))
+    chosen: dict[int, list[Span]] = {}
+    used = 0
+    for _, index, span in sorted(candidates, key=lambda item: -item[0]):
+        passage = material.passages[index]
+        cost = count(passage.text[span.start : span.end]) + (0 if index in chosen else 10)
+        if used + cost > limit:
+            continue
+        used += cost
+        chosen.setdefault(index, []).append(span)
+    return [_joined(passage.text, chosen.get(index, [])) for index, passage in enumerate(material.passages)]
+
+
+def _sentences(passage: Passage) -> list[Span]:
+    spans = spans_of(passage.text)
+    return spans[: (len(spans) + 1) // 2]  # the single sentences stand before the pairs
+
+
+def _joined(text: str, spans: list[Span]) -> str:
+    ordered = sorted(spans, key=lambda span: span.start)
+    return " ".join(" ".join(text[span.start : span.end].split()) for span in ordered)
+
+
+def digest(question: str, answer: str) -> str:
+    """One line that keeps the gist of a turn in the words that were used: it cannot make anything up."""
+    first = re.split(r"(?<=[.!?])\s", answer.strip(), maxsplit=1)[0]
+    return f"The user asked: {question.strip()[:160]} Answer: {first[:240]}"
+
+
+def to_compact(history: Sequence[BaseMessage], budget: Budget, count: Callable[[str], int]) -> int:
+    """How many of the oldest messages no longer fit; always whole turns (an even number)."""
+    used = 0
+    for position in range(len(history) - 1, -1, -1):
+        used += count(str(history[position].content)) + 8
+        if used > budget.history:
+            return min(len(history), position + 1 + (position + 1) % 2)
+    return 0

@@ -1,0 +1,38 @@
+"""What a question plainly asks for, where no model is needed to see it."""
+
+from __future__ import annotations
+
+import re
+
+_REMEMBER = re.compile(
+    r"^\s*(?:please\s+)?(?:(?:can|could|will)\s+you\s+)?(?:please\s+)?(?:remember|note|keep in mind)"
+    r"(?:\s*[:,]\s*|\s+that\s+|\s+(?=my\b|i\b|we\b|our\b))(?P<fact>.+?)\s*$",
+    re.IGNORECASE | re.DOTALL,
+)
+_SMALL_TALK = re.compile(
+    r"^\s*(?:hi|hello|hey|good (?:morning|afternoon|evening)|thanks?(?: you)?|thank you(?: very much)?|bye|goodbye|"
+    r"ok(?:ay)?|great|cool|nice|how are you|who are you|what can you do)(?: there| ratchet)?\s*[!.?]*\s*$",
+    re.IGNORECASE,
+)
+
+_QUESTION = re.compile(
+    r"\?\s*$|^\s*(?:what|when|where|who|whom|whose|which|why|how|is|are|was|were|do|does|did|can|could|should|would|"
+    r"will|has|have|tell me|explain|describe|list)\b",
+    re.IGNORECASE,
+)
+
+
+def fact_to_remember(question: str) -> str | None:
+    """The fact in "remember that …", or None when the question asks for something else."""
+    match = _REMEMBER.match(question)
+    return match.group("fact").rstrip("?").strip() if match else None
+
+
+def is_small_talk(question: str) -> bool:
+    """Greetings and thanks: nothing to look up."""
+    return bool(_SMALL_TALK.match(question))
+
+
+def is_question(question: str) -> bool:
+    """Whether it asks for information, rather than for something to be written or done."""
+    return bool(_QUESTION.search(question))

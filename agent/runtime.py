@@ -1,0 +1,263 @@
+"""Everything a session runs on, built once and in parallel: model, documents, memory, records, graph."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from agent import prompts
+from agent.config import Settings
+from agent.context import Budget, budget_for, digest, to_compact
+from agent.errors import IndexMissing
+from agent.schema import Citation, Fact, Timings, ToolCall, Turn, Usage
+from knowledge.schema import Passage, Retrieval
+from tools.registry import Resources, build_tools, hints_for
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AnyMessage
+    from langchain_core.tools import BaseTool
+
+    from agent.graph import TurnState
+    from agent.memory import FactStore, PrunedSqliteSaver
+    from agent.records import Records
+    from agent.speech import Clock
+    from knowledge.embeddings import LlamaEmbeddings
+    from knowledge.index import KnowledgeIndex
+    from knowledge.retriever import HybridRetriever
+
+T = TypeVar("T")
+
+
+class Runtime:
+    """Owns the open resources of one session; `close` releases them.
+
+    Raises (from the constructor):
+        ModelError: the model cannot be built.
+        IndexCorrupt, EmbedderMismatch: the index cannot be used.
+        DatabaseError: the database cannot be opened.
+    """
+
+    def __init__(self, settings: Settings, model: BaseChatModel | None = None) -> None:
+        self.settings = settings
+        self._stack = ExitStack()
+        self.finished: Turn | None = None
+        self._loading = _InBackground(lambda: model or self._load_model(settings))
+        try:
+            self._open_stores()
+            self._open_documents()
+            self.model: BaseChatModel = self._loading.result()
+            self._wire()
+        except BaseException:
+            self.close()
+            raise
+
+    @staticmethod
+    def _load_model(settings: Settings) -> BaseChatModel:
+        from agent.models import build_chat_model
+
+        model = build_chat_model(settings.model.name, settings)
+        warm = getattr(model, "warm", None)
+        if warm is not None:
+            from langchain_core.messages import SystemMessage
+
+            warm([SystemMessage(prompts.SYSTEM)])
+        return model
+
+    def _open_stores(self) -> None:
+        from agent.memory import FactStore, open_checkpointer
+        from agent.records import Records
+        from knowledge.embeddings import build_embeddings
+
+        settings = self.settings
+        settings.home.mkdir(parents=True, exist_ok=True)
+        self.embeddings: LlamaEmbeddings = build_embeddings(settings.knowledge.embedder, settings.models_folder)
+        self._stack.callback(self.embeddings.close)
+        self.checkpointer: PrunedSqliteSaver = open_checkpointer(settings.database)
+        self._stack.callback(self.checkpointer.conn.close)
+        self.records: Records = Records(settings.database)
+        self._stack.callback(self.records.close)
+        self.facts: FactStore = FactStore(settings.database, self.embeddings.embed, self.embeddings.fingerprint)
+        self._stack.callback(self.facts.close)
+
+    def _open_documents(self) -> None:
+        from knowledge.index import KnowledgeIndex
+        from knowledge.retriever import HybridRetriever
+
+        self.index: KnowledgeIndex | None = None
+        self.retriever: HybridRetriever | None = None
+        try:
+            self.index = KnowledgeIndex.open(self.settings.index_folder, self.embeddings.fingerprint)
+        except IndexMissing:
+            return
+        self.retriever = HybridRetriever(
+            index=self.index, embeddings=self.embeddings, top_k=self.settings.knowledge.top_k
+        )
+
+    def reload_documents(self) -> None:
+        """Open the newest generation of the index, after an ingest."""
+        if self.index is not None:
+            self.index.close()
+        self._open_documents()
+        self._wire()
+
+    def use_model(self, settings: Settings) -> None:
+        """Change the model; the old one stays if the new one cannot be built."""
+        model = self._load_model(settings)
+        self.settings, self.model = settings, model
+        self._wire()
+
+    def _wire(self) -> None:
+        from agent.graph import Dependencies, build_graph
+
+        settings = self.settings
+        self.budget: Budget = budget_for(settings, self.model)
+        search = self.retriever.search if self.retriever and self.index and self.index.size else None
+        tools = build_tools(Resources(search=search))
+        self.deps = Dependencies(
+            model=self.model,
+            budget=self.budget,
+            tools={tool.name: tool for tool in tools},
+            offer=lambda question: offer_tools(tools, question, narrow=self.budget.small),
+            search=search,
+            recall=self._recall,
+            remember=self.facts.add,
+            finish=self._finish,
+            strict=settings.knowledge.strict,
+            refuse=settings.knowledge.strict or self.budget.small,
+            max_steps=settings.agent.max_steps,
+        )
+        self.graph = build_graph(self.deps, self.checkpointer)
+
+    def search(self, query: str, k: int | None = None) -> Retrieval:
+        """Search the documents.
+
+        Raises:
+            IndexMissing: nothing has been ingested into the collection.
+        """
+        if self.retriever is None:
+            raise IndexMissing(
+                "No documents are indexed yet.", fix="Add some with `ratchet ingest FOLDER`."
+            )
+        return self.retriever.search(query, k)
+
+    def _recall(self, question: str) -> Sequence[Fact]:
+        if not self.facts.all():
+            return []
+        return self.facts.relevant(self.embeddings.embed([question])[0], question)
+
+    def _finish(self, state: TurnState, clock: Clock) -> TurnState:
+        history, summary, notes = self._fold(state)
+        turn = self._turn(state, clock, [*state.get("notes", []), *notes])
+        self.records.append(turn)
+        self.finished = turn
+        kept: TurnState = {"history": history, "summary": summary}
+        return kept
+
+    def _turn(self, state: TurnState, clock: Clock, notes: Sequence[str]) -> Turn:
+        timings = state.get("timings", {})
+        return Turn(
+            turn_id=state["turn_id"],
+            thread_id=state["thread_id"],
+            question=state["question"],
+            answer=state.get("answer", ""),
+            status=state.get("status", "done"),  # type: ignore[arg-type]  # the graph writes only these
+            citations=tuple(Citation(**item) for item in state.get("citations", [])),
+            passages=tuple(Passage.from_json(item) for item in state.get("passages", [])),
+            tool_calls=tuple(ToolCall(**item) for item in state.get("tool_calls", [])),
+            notes=tuple(notes),
+            usage=Usage(**state.get("usage", {})),
+            timings=Timings(timings.get("retrieve", 0.0), timings.get("first_token"), clock.elapsed()),
+            model=self.settings.model.name,
+            adapter=self.settings.model.adapter,
+            prompt_version=prompts.version(),
+            created_at=state["started_at"],
+        )
+
+    def _fold(self, state: TurnState) -> tuple[list[AnyMessage], str, list[str]]:
+        """Add the turn to the conversation; summarize the oldest turns when it outgrows its budget."""
+        from langchain_core.messages import AIMessage, HumanMessage
+
+        history, summary = list(state.get("history", [])), state.get("summary", "")
+        answer = state.get("raw_answer", "")
+        if not answer or state.get("status") == "cancelled":
+            return history, summary, []
+        history += [HumanMessage(state["question"], id=state["turn_id"]), AIMessage(answer)]
+        count = self.model.get_num_tokens
+        old = to_compact(history, self.budget, count)
+        if not old:
+            return history, summary, []
+        summary = self._summarize(summary, history[:old])
+        return history[old:], summary, [prompts.NOTE_SUMMARIZED]
+
+    def _summarize(self, summary: str, old: Sequence[AnyMessage]) -> str:
+        pairs = list(zip(old[::2], old[1::2], strict=True))
+        lines = [digest(str(asked.content), str(said.content)) for asked, said in pairs]
+        text = "\n".join(filter(None, [summary, *lines]))
+        if not self.budget.small:
+            asked = prompts.SUMMARIZE.format(conversation=text)
+            text = str(self.model.invoke(asked).text)
+        # The oldest lines go first; the turns themselves stay in the records.
+        kept = text.splitlines()
+        while len(kept) > 1 and self.model.get_num_tokens("\n".join(kept)) > self.budget.history // 2:
+            kept.pop(0)
+        return "\n".join(kept)
+
+    def close(self) -> None:
+        """Release everything; safe to call twice."""
+        index = getattr(self, "index", None)
+        if index is not None:
+            index.close()
+        self._stack.close()
+
+
+def offer_tools(tools: Sequence[BaseTool], question: str, *, narrow: bool) -> list[Any]:
+    """The tools to put before the model for a question.
+
+    Args:
+        tools: all tools there are.
+        question: the user's question.
+        narrow: offer only tools that the question has a use for, with arguments limited to the values that
+            stand in it: a small model then cannot invent any.
+    """
+    if not narrow:
+        return list(tools)
+    from langchain_core.utils.function_calling import convert_to_openai_tool
+
+    offered = []
+    for tool in tools:
+        hints = hints_for(tool.name, question)
+        if hints is None:
+            continue
+        schema = convert_to_openai_tool(tool)
+        parameters = schema["function"]["parameters"]
+        for argument, values in hints.items():
+            parameters["properties"][argument]["enum"] = values
+        parameters["required"] = list(parameters["properties"])
+        offered.append(schema)
+    return offered
+
+
+class _InBackground(Generic[T]):
+    """A value that is being made on another thread; `result` waits for it and raises what it raised."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._outcome: list[T] = []
+        self._error: BaseException | None = None
+        self._make = make
+        self._thread = threading.Thread(target=self._run, name="ratchet-load-model", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._outcome.append(self._make())
+        except BaseException as error:  # handed to whoever asks for the result
+            self._error = error
+
+    def result(self) -> T:
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._outcome[0]

@@ -1,0 +1,191 @@
+"""The few types that every front end shares: a turn, its parts, and the events that stream it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from knowledge.schema import Passage
+
+TurnStatus = Literal["done", "cancelled", "limit", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A numbered pointer from an answer to the exact text that supports it.
+
+    Attributes:
+        number: as it stands in the answer, "[1]" for 1.
+        source: absolute path of the file.
+        locator: where in the file, for people ("lines 10-24", "page 3, lines 4-9").
+        text: the exact supporting text, verbatim from the document.
+        passage_id: the passage of the turn's evidence that it lies in.
+    """
+
+    number: int
+    source: str
+    locator: str
+    text: str
+    passage_id: str
+    heading: str = ""
+    page: int | None = None
+    start_line: int = 1
+    end_line: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One tool call and its outcome. `seconds` is wall time; `status` is "ok" or "error"."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any]
+    result: str = ""
+    status: str = "ok"
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of a turn over all its model calls; `cached_tokens` of the prompt were not recomputed."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds since the question arrived; `first_token` is None when the model said nothing."""
+
+    retrieve: float = 0.0
+    first_token: float | None = None
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question, its answer, and everything that produced it: one row of lineage.
+
+    `notes` are the honest asides ("2 of 5 passages did not fit"), `created_at` is UTC ISO 8601.
+    """
+
+    turn_id: str
+    thread_id: str
+    question: str
+    answer: str
+    status: TurnStatus
+    citations: tuple[Citation, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    notes: tuple[str, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    timings: Timings = field(default_factory=Timings)
+    model: str = ""
+    adapter: str = ""
+    prompt_version: str = ""
+    created_at: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values only, as printed by `ask --json` and stored by `agent.records`."""
+        return asdict(self) | {"passages": [passage.to_json() for passage in self.passages]}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Turn:
+        """The inverse of `to_json`."""
+        return cls(
+            **data
+            | {
+                "citations": tuple(Citation(**item) for item in data["citations"]),
+                "passages": tuple(Passage.from_json(item) for item in data["passages"]),
+                "tool_calls": tuple(ToolCall(**item) for item in data["tool_calls"]),
+                "notes": tuple(data["notes"]),
+                "usage": Usage(**data["usage"]),
+                "timings": Timings(**data["timings"]),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a person thought of a turn. `rating` is 1, -1, or 0 for a comment without a verdict."""
+
+    feedback_id: str
+    turn_id: str
+    rating: int
+    correction: str = ""
+    comment: str = ""
+    created_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A long-term memory the user asked for; `created_at` is UTC ISO 8601."""
+
+    fact_id: str
+    text: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """Event: the passages found for the question, before the model speaks."""
+
+    passages: tuple[Passage, ...]
+    relevant: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Event: a piece of the answer, in order."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallProposed:
+    """Event: the model wants to call a tool."""
+
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallFinished:
+    """Event: the tool answered, or failed (`call.status`)."""
+
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """Event: a citation whose marker has just been streamed."""
+
+    citation: Citation
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Event: an honest aside, such as what was left out of the prompt."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Event: the turn broke; the three sentences and the exit code of a `RatchetError`."""
+
+    what: str
+    kept: str
+    fix: str
+    exit_code: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Event: the turn is recorded; always the last event of a turn."""
+
+    turn: Turn
+
+
+Event = Retrieved | Token | ToolCallProposed | ToolCallFinished | Cited | Note | Failed | Done

@@ -1,0 +1,362 @@
+"""`ChatSession`: the one door that the command line, the web pages, the server and host programs use.
+
+    with ChatSession() as session:
+        for event in session.stream("How do I add documents?"):
+            ...
+
+A session answers one question at a time, on one thread of conversation, with a model and a collection of
+documents named by its settings. It is thread-safe; its async methods run the same code on a worker thread,
+so that one path is tested and served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import uuid
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from agent import prompts
+from agent.config import Settings, load_settings
+from agent.errors import QuestionError, RatchetError, SessionBusy
+from agent.schema import Done, Event, Failed, Feedback, Note, Turn
+from knowledge.schema import IngestProgress, IngestReport, Retrieval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AnyMessage
+
+    from agent.memory import FactStore
+    from agent.records import Records
+    from agent.runtime import Runtime
+
+
+class ChatSession:
+    """A conversation with an agent that knows the user's documents.
+
+    Args:
+        settings: configuration; default: `load_settings()`.
+        thread_id: continue this thread; default: a new one.
+        model: a model spec ("ollama:llama3.2") or a ready `BaseChatModel`; default: as configured.
+        adapter: path of a LoRA adapter for a local model.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        thread_id: str | None = None,
+        model: BaseChatModel | str | None = None,
+        adapter: str | None = None,
+    ) -> None:
+        settings = settings or load_settings()
+        name = model if isinstance(model, str) else None
+        self.settings = with_model(settings, name, adapter)
+        self.thread_id = thread_id or new_thread_id()
+        self._given = None if isinstance(model, str) else model
+        self._built: Runtime | None = None
+        self._building = threading.Lock()
+        self._answering = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await asyncio.to_thread(self.close)
+
+    @property
+    def _runtime(self) -> Runtime:
+        with self._building:
+            if self._built is None:
+                from agent.runtime import Runtime
+
+                self._built = Runtime(self.settings, self._given)
+            return self._built
+
+    def warm(self) -> None:
+        """Start loading everything in the background and return at once; errors surface at the first use."""
+
+        def load() -> None:
+            with contextlib.suppress(RatchetError):
+                self._runtime  # noqa: B018 - building it is the point
+
+        threading.Thread(target=load, name="ratchet-warm", daemon=True).start()
+
+    def stream(self, question: str) -> Iterator[Event]:
+        """Answer a question as a stream of events; the last one is `Done`.
+
+        Closing the iterator early cancels the turn.
+
+        Raises:
+            QuestionError: the question is empty or too long.
+            SessionBusy: another question is being answered.
+            RatchetError: the model, index or database cannot be used (before the first event only).
+        """
+        question = self._check(question)
+        start = {
+            "turn_id": uuid.uuid4().hex,
+            "thread_id": self.thread_id,
+            "question": question,
+            "started_at": datetime.now(UTC).isoformat(),
+        }
+        return self._guarded(start)
+
+    def resume(self) -> Iterator[Event]:
+        """Finish the turn that was interrupted by a crash or an unreachable model; no events if there is none."""
+        return self._guarded(None) if self.pending is not None else iter(())
+
+    def _guarded(self, start: dict[str, Any] | None) -> Iterator[Event]:
+        if not self._answering.acquire(blocking=False):
+            raise SessionBusy(
+                "This session is still answering another question.",
+                fix="Wait for it, cancel it, or open a second ChatSession.",
+            )
+        try:
+            yield from self._run(start)
+        finally:
+            self._answering.release()
+
+    def _run(self, start: dict[str, Any] | None) -> Iterator[Event]:
+        from agent.graph import fresh_turn
+        from agent.speech import Clock
+
+        runtime = self._runtime
+        runtime.deps.clock = clock = Clock()
+        config = self._config(runtime)
+        notes = self._opening_notes(runtime) if start else []
+        yield from map(Note, notes)
+        given = fresh_turn(start, notes) if start else None
+        events = runtime.graph.stream(given, config, stream_mode="custom", durability="sync")
+        try:
+            yield from events
+        except RatchetError as error:
+            yield Failed(error.what, error.kept or "The question is kept and can be resumed.", error.fix)
+            yield Done(self._broken(start))
+            return
+        finally:
+            # A consumer that leaves early cancels the turn, which still ends in order and is recorded.
+            clock.cancelled.set()
+            for _ in events:
+                pass
+        runtime.checkpointer.prune([self.thread_id])
+        if runtime.finished is not None:
+            yield Done(runtime.finished)
+
+    def _config(self, runtime: Runtime) -> Any:
+        limit = 2 * runtime.settings.agent.max_steps + 5
+        return {"configurable": {"thread_id": self.thread_id}, "recursion_limit": limit}
+
+    def _opening_notes(self, runtime: Runtime) -> list[str]:
+        notes = [] if runtime.deps.search else [prompts.NOTE_NO_INDEX]
+        if (question := self.pending) is not None:
+            notes.append(prompts.NOTE_DROPPED.format(question=question[:80]))
+        return notes
+
+    def _broken(self, start: dict[str, Any] | None) -> Turn:
+        values = start or self._runtime.graph.get_state(self._config(self._runtime)).values
+        return Turn(values["turn_id"], self.thread_id, values["question"], "", "error", model=self.model_name)
+
+    def _check(self, question: str) -> str:
+        question = question.strip()
+        limit = self.settings.agent.max_question_chars
+        if not question:
+            raise QuestionError("The question is empty.", fix="Type a question.")
+        if len(question) > limit:
+            raise QuestionError(
+                f"The question has {len(question):,} characters; the limit is {limit:,}.",
+                kept="Nothing was sent.",
+                fix="Save the long text as a file, `ratchet ingest` it and ask about it, or shorten the question.",
+            )
+        return question
+
+    def ask(self, question: str) -> Turn:
+        """Answer a question and return the finished turn.
+
+        Raises:
+            RatchetError: as `stream`, and also when the turn breaks midway.
+        """
+        return _last(self.stream(question))
+
+    async def astream(self, question: str) -> AsyncIterator[Event]:
+        """As `stream`, without blocking the event loop; cancelling the task cancels the turn."""
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[Event | BaseException | None] = asyncio.Queue()
+
+        def pump() -> None:
+            try:
+                for event in self.stream(question):
+                    loop.call_soon_threadsafe(queue.put_nowait, event)
+                loop.call_soon_threadsafe(queue.put_nowait, None)
+            except BaseException as error:  # raised again where the events are read
+                loop.call_soon_threadsafe(queue.put_nowait, error)
+
+        worker = asyncio.create_task(asyncio.to_thread(pump))
+        try:
+            while (item := await queue.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            self.cancel()
+            await asyncio.shield(worker)
+
+    async def aask(self, question: str) -> Turn:
+        """As `ask`, without blocking the event loop."""
+        return _last([event async for event in self.astream(question)])
+
+    def cancel(self) -> None:
+        """Stop the answer at the next token; the turn ends as "cancelled" and keeps what was said."""
+        if self._built is not None and self._answering.locked():
+            self._built.deps.clock.cancelled.set()
+
+    @property
+    def pending(self) -> str | None:
+        """The question of a turn that was interrupted before it finished, or None."""
+        runtime = self._runtime
+        state = runtime.graph.get_state(self._config(runtime))
+        return str(state.values["question"]) if state.next else None
+
+    def turns(self) -> list[Turn]:
+        """The finished turns of this thread, oldest first."""
+        return self.records.turns(self.thread_id)
+
+    def undo(self) -> Turn | None:
+        """Take the last turn back: out of the conversation, marked retracted in the records."""
+        turns = self.turns()
+        if not turns:
+            return None
+        runtime, last = self._runtime, turns[-1]
+        config = self._config(runtime)
+        history = runtime.graph.get_state(config).values.get("history", [])
+        place = next((i for i, message in enumerate(history) if message.id == last.turn_id), len(history))
+        runtime.graph.update_state(config, {"history": history[:place]}, as_node="finalize")
+        runtime.checkpointer.prune([self.thread_id])
+        self.records.retract(last.turn_id)
+        return last
+
+    def new_thread(self) -> str:
+        """Start a new conversation; the old one stays in the list of threads."""
+        self.thread_id = new_thread_id()
+        return self.thread_id
+
+    def delete_thread(self, thread_id: str) -> None:
+        """Delete a conversation for good: its turns, its feedback and its checkpoints."""
+        self.records.delete_thread(thread_id)
+        self._runtime.checkpointer.delete_thread(thread_id)
+
+    def use_model(self, spec: str, adapter: str | None = None) -> None:
+        """Answer with another model from the next question on; the old one stays if this one cannot be built.
+
+        Raises:
+            ModelError: unknown, unreachable or not a model.
+        """
+        settings = with_model(self.settings, spec, adapter if adapter is not None else "")
+        self._runtime.use_model(settings)
+        self.settings = settings
+
+    def ingest(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        rebuild: bool = False,
+        on_progress: Callable[[IngestProgress], None] | None = None,
+    ) -> IngestReport:
+        """Read files and folders into the session's collection; only what changed is read again.
+
+        Raises:
+            SourceMissing: a path does not exist.
+            EmbedderMismatch: the index was made with another embedder and `rebuild` is False.
+            IndexBusy, StorageError: the index cannot be written; it stays as it was.
+        """
+        from knowledge.ingest import ingest
+
+        runtime = self._runtime
+        folder = self.settings.index_folder
+        named = [Path(path) for path in paths]
+        report = ingest(named, folder, runtime.embeddings, rebuild=rebuild, on_progress=on_progress)
+        runtime.reload_documents()
+        return report
+
+    def feedback(self, turn_id: str, rating: int, correction: str = "", comment: str = "") -> Feedback:
+        """Record what a person thought of a turn: rating 1, -1 or 0, a better answer, a comment."""
+        return self.records.add_feedback(turn_id, rating, correction, comment)
+
+    def search(self, query: str, k: int | None = None) -> Retrieval:
+        """Search the documents without asking the model.
+
+        Raises:
+            IndexMissing: nothing has been ingested into the collection.
+        """
+        return self._runtime.search(query, k)
+
+    @property
+    def facts(self) -> FactStore:
+        """What the user asked to be remembered."""
+        return self._runtime.facts
+
+    @property
+    def records(self) -> Records:
+        """Turns and feedback."""
+        return self._runtime.records
+
+    @property
+    def model(self) -> BaseChatModel:
+        """The chat model in use."""
+        return self._runtime.model
+
+    @property
+    def model_name(self) -> str:
+        """The spec of the model in use, such as "local:default"."""
+        return self.settings.model.name
+
+    @property
+    def last_prompt(self) -> list[AnyMessage]:
+        """The messages of the latest model call, exactly as they were sent."""
+        return self._runtime.deps.last_prompt
+
+    @property
+    def passages_indexed(self) -> int:
+        """How many passages the collection holds."""
+        index = self._runtime.index
+        return index.size if index is not None else 0
+
+    def close(self) -> None:
+        """Cancel what is running and release model, index and database."""
+        self.cancel()
+        with self._building:
+            if self._built is not None:
+                self._built.close()
+                self._built = None
+
+
+def new_thread_id() -> str:
+    """A short random name for a conversation."""
+    return uuid.uuid4().hex[:12]
+
+
+def with_model(settings: Settings, name: str | None, adapter: str | None) -> Settings:
+    """The same settings with another model; None keeps what is set."""
+    changes = {key: value for key, value in (("name", name), ("adapter", adapter)) if value is not None}
+    return settings.model_copy(update={"model": settings.model.model_copy(update=changes)}) if changes else settings
+
+
+def _last(events: Any) -> Turn:
+    failed: Failed | None = None
+    for event in events:
+        if isinstance(event, Failed):
+            failed = event
+        if isinstance(event, Done) and failed is None:
+            return event.turn
+    raise RatchetError(failed.what, kept=failed.kept, fix=failed.fix) if failed else RatchetError("No answer came.")

@@ -1,0 +1,107 @@
+"""One model call, heard: tokens become events, sentences get their citations, cancellation is noticed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage
+from langgraph.config import get_stream_writer
+
+from agent import prompts
+from agent.grounding import CitationStream
+from agent.schema import Cited, Token
+from knowledge.schema import Passage
+
+
+@dataclass(slots=True)
+class Clock:
+    """When the turn began and spoke its first token, and whether someone asked it to stop."""
+
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    began: float = field(default_factory=time.perf_counter)
+
+    def elapsed(self) -> float:
+        """Seconds since the question arrived."""
+        return time.perf_counter() - self.began
+
+
+class Speech:
+    """Listens to one model call: streams tokens and citations, notices cancellation."""
+
+    def __init__(self, passages: Sequence[Passage], clock: Clock, *, strict: bool) -> None:
+        self._clock = clock
+        self._strict = strict and bool(passages)
+        self._passages = passages
+        self._stream = CitationStream(passages, strict=self._strict)
+        self._raw = ""
+        self.cancelled = False
+        self.first_token: float | None = None
+
+    def listen(self, caller: Any, messages: list[AnyMessage]) -> AIMessage:
+        """Stream the call to its end or to the cancellation; the message holds what was generated."""
+        whole: AIMessageChunk | None = None
+        chunks = caller.stream(messages)
+        for chunk in chunks:
+            whole = chunk if whole is None else whole + chunk
+            self._take(str(chunk.text))
+            if self._clock.cancelled.is_set():
+                self.cancelled = True
+                chunks.close()
+                break
+        self._emit(self._stream.finish())
+        if whole is None:
+            return AIMessage("")
+        return AIMessage(
+            self._raw,
+            tool_calls=[] if self.cancelled else whole.tool_calls,
+            usage_metadata=whole.usage_metadata,
+            response_metadata={"finish_reason": whole.response_metadata.get("finish_reason", "")},
+        )
+
+    def _take(self, text: str) -> None:
+        if not text:
+            return
+        if self.first_token is None:
+            self.first_token = self._clock.elapsed()
+        self._raw += text
+        self._emit(self._stream.feed(text))
+
+    @staticmethod
+    def _emit(events: Any) -> None:
+        write = get_stream_writer()
+        for event in events:
+            if isinstance(event, Token | Cited):
+                write(event)
+
+    def status(self, message: AIMessage) -> str:
+        """How the call ended: cancelled, cut by the token limit, or done."""
+        if self.cancelled:
+            return "cancelled"
+        return "limit" if message.response_metadata.get("finish_reason") == "length" else "done"
+
+    def result(self, status: str) -> dict[str, Any]:
+        """The answer as shown, what the model really wrote, and the citations."""
+        answer = self._stream.text.strip()
+        if self._strict and status == "done" and not answer:
+            answer = prompts.REFUSAL
+            get_stream_writer()(Token(answer))
+        citations = [asdict(citation) for citation in self._stream.citations]
+        return {"status": status, "answer": answer, "raw_answer": self._raw.strip(), "citations": citations}
+
+    def remarks(self, status: str, limit: int) -> list[str]:
+        """What has to be said about the answer's support and completeness."""
+        stream, notes = self._stream, []
+        if stream.withheld:
+            notes.append(prompts.NOTE_WITHHELD.format(count=stream.withheld))
+        elif self._passages and stream.sentences and not stream.supported:
+            notes.append(prompts.NOTE_UNSUPPORTED)
+        elif self._passages and stream.supported < stream.sentences:
+            missing = stream.sentences - stream.supported
+            notes.append(prompts.NOTE_PARTLY.format(count=missing, total=stream.sentences))
+        if status == "limit":
+            notes.append(prompts.NOTE_CUT.format(tokens=limit))
+        return notes

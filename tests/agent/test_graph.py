@@ -1,0 +1,207 @@
+"""The wiring of a turn, driven by a scripted model; storage and real models are tested elsewhere."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+
+from agent import prompts
+from agent.context import Budget
+from agent.errors import ServerUnreachable
+from agent.graph import Dependencies, TurnState, build_graph, fresh_turn
+from agent.runtime import offer_tools
+from agent.schema import Cited, Fact, Note, Retrieved, Token, ToolCallFinished, ToolCallProposed
+from agent.speech import Clock
+from knowledge.schema import Passage, Retrieval
+from tests.agent.scripted import ScriptedModel
+from tools.registry import Resources, build_tools
+
+DOOR = Passage("p1", "/docs/door.md", "The door of the house is painted blue.\nIt was built in 1901.", 1, 2)
+LARGE = Budget(context=4096, answer=100, passages=500, history=500, facts=100, small=False)
+SMALL = Budget(context=2048, answer=100, passages=60, history=100, facts=50, small=True)
+
+
+class Turn:
+    """Runs questions through a graph and keeps what came out."""
+
+    def __init__(self, script: list[Any], *, budget: Budget = LARGE, relevant: bool = True, **changes: Any) -> None:
+        self.model = ScriptedModel(script=script)
+        self.finished: list[TurnState] = []
+        self.remembered: list[str] = []
+        tools = build_tools(Resources(search=lambda q: Retrieval(q, (DOOR,), relevant, 0.9, 0.0)))
+        settings: dict[str, Any] = {
+            "model": self.model,
+            "budget": budget,
+            "tools": {tool.name: tool for tool in tools},
+            "offer": lambda question: offer_tools(tools, question, narrow=budget.small),
+            "search": lambda q: Retrieval(q, (DOOR,), relevant, 0.9, 0.0),
+            "recall": lambda question: (),
+            "remember": self.remember,
+            "finish": self.finish,
+            "strict": False,
+            "refuse": False,
+            "max_steps": 3,
+        }
+        self.deps = Dependencies(**settings | changes)
+        self.graph = build_graph(self.deps, InMemorySaver())
+        self.config: Any = {"configurable": {"thread_id": "t"}}
+
+    def remember(self, text: str) -> Fact:
+        self.remembered.append(text)
+        return Fact("f1", text, "now")
+
+    def finish(self, state: TurnState, clock: Clock) -> TurnState:
+        self.finished.append(state)
+        return {}
+
+    def ask(self, question: str) -> tuple[TurnState, list[Any]]:
+        self.deps.clock = Clock()
+        start = {"turn_id": "1", "thread_id": "t", "question": question, "started_at": "now"}
+        given = fresh_turn(start, [])
+        events = list(self.graph.stream(given, self.config, stream_mode="custom"))
+        return self.finished[-1], events
+
+
+def texts(events: Sequence[Any]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Token))
+
+
+def test_an_answer_streams_with_its_citation() -> None:
+    state, events = Turn(["The door is painted blue."]).ask("What colour is the door?")
+    assert texts(events) == state["answer"] == "The door is painted blue. [1]"
+    assert isinstance(events[0], Retrieved)
+    assert [event.citation.text for event in events if isinstance(event, Cited)] == [DOOR.text.split("\n")[0]]
+    assert state["raw_answer"] == "The door is painted blue."
+    assert state["usage"]["prompt_tokens"] == 10
+
+
+def test_tool_calls_run_and_their_results_reach_the_model() -> None:
+    turn = Turn([[("calculator", {"expression": "17*23"})], "It is 391."])
+    state, events = turn.ask("What is 17*23?")
+    assert [type(event) for event in events if isinstance(event, ToolCallProposed | ToolCallFinished)] == [
+        ToolCallProposed,
+        ToolCallFinished,
+    ]
+    assert state["tool_calls"][0]["result"] == "17*23 = 391"
+    assert turn.model.prompts[1][-1].content == "17*23 = 391"
+    assert state["answer"] == "It is 391."
+
+
+def test_a_failing_or_unknown_tool_is_told_to_the_model() -> None:
+    turn = Turn([[("calculator", {"expression": "1/0"}), ("rocket", {})], "I cannot."])
+    state, _ = turn.ask("Divide one by zero")
+    assert [call["status"] for call in state["tool_calls"]] == ["error", "error"]
+    assert "division by zero" in turn.model.prompts[1][-2].content
+    assert "no tool named rocket" in turn.model.prompts[1][-1].content
+
+
+def test_passages_found_by_a_tool_become_evidence() -> None:
+    turn = Turn([[("search_knowledge", {"query": "house"})], "The door is painted blue."], search=None)
+    state, _ = turn.ask("What colour is it?")
+    assert state["citations"][0]["passage_id"] == "p1"
+
+
+def test_the_step_limit_ends_the_turn_and_says_so() -> None:
+    calls = [("calculator", {"expression": "1+1"})]
+    state, events = Turn([calls, calls, calls]).ask("Loop")
+    assert state["status"] == "limit"
+    assert state["answer"] == prompts.STEP_LIMIT.format(steps=3) == texts(events)
+
+
+def test_cancelling_stops_at_the_next_token_and_keeps_what_was_said() -> None:
+    turn = Turn(["one two three four five six seven eight"])
+    turn.model._after_first = lambda: turn.deps.clock.cancelled.set()
+    state, events = turn.ask("Count")
+    assert state["status"] == "cancelled"
+    assert turn.model.said <= 2
+    assert texts(events).strip() in {"one", "one two"}
+
+
+def test_an_answer_that_the_documents_do_not_support_says_so() -> None:
+    state, events = Turn(["Elephants wander through savannah grass."]).ask("What colour is the door?")
+    assert prompts.NOTE_UNSUPPORTED in state["notes"]
+    assert Note(prompts.NOTE_UNSUPPORTED) in events
+
+
+def test_strict_mode_shows_only_what_is_supported() -> None:
+    state, events = Turn(["Elephants wander through grass."], strict=True).ask("What colour is the door?")
+    assert state["answer"] == prompts.REFUSAL == texts(events)
+    assert prompts.NOTE_WITHHELD.format(count=1) in state["notes"]
+
+
+def test_nothing_relevant_is_refused_without_asking_the_model() -> None:
+    turn = Turn([], relevant=False, refuse=True)
+    state, _ = turn.ask("What is the capital of Peru?")
+    assert state["answer"] == prompts.REFUSAL
+    assert turn.model.prompts == []
+
+
+def test_a_request_that_is_no_question_still_reaches_the_model() -> None:
+    state, _ = Turn(["Spring is here."], relevant=False, refuse=True).ask("Write a line about spring")
+    assert state["answer"] == "Spring is here."
+    assert prompts.NOTE_NOT_FOUND in state["notes"]
+
+
+def test_a_large_model_is_told_that_nothing_was_found() -> None:
+    turn = Turn(["Not in your documents. Lima."], relevant=False)
+    turn.ask("What is the capital of Peru?")
+    assert turn.model.prompts[0][-1].content == prompts.NOTHING_FOUND.format(question="What is the capital of Peru?")
+
+
+def test_a_small_model_picks_among_values_found_in_the_question() -> None:
+    turn = Turn([[("calculator", {"expression": "17*23"})]], budget=SMALL)
+    state, events = turn.ask("What is 17 * 23?")
+    assert state["answer"] == texts(events) == "17*23 = 391"
+    (offered, choice) = turn.model._bound[0]
+    assert offered[0]["function"]["parameters"]["properties"]["expression"]["enum"] == ["17*23"]
+    assert choice == {"tool_choice": "any"}
+
+
+def test_remembering_needs_no_model() -> None:
+    turn = Turn([])
+    state, _ = turn.ask("Remember that the code is 4711.")
+    assert turn.remembered == ["the code is 4711."]
+    assert state["answer"] == prompts.REMEMBERED.format(fact="the code is 4711.")
+
+
+def test_a_broken_model_leaves_a_turn_that_can_be_resumed() -> None:
+    turn = Turn([ServerUnreachable("No answer.", fix="Start it."), "The door is painted blue."])
+    with pytest.raises(ServerUnreachable):
+        turn.ask("What colour is the door?")
+    assert turn.graph.get_state(turn.config).next == ("model",)
+    list(turn.graph.stream(None, turn.config, stream_mode="custom"))
+    assert turn.finished[-1]["answer"] == "The door is painted blue. [1]"
+
+
+def test_a_follow_up_is_searched_together_with_the_question_before_it() -> None:
+    asked: list[str] = []
+
+    def search(query: str) -> Retrieval:
+        asked.append(query)
+        return Retrieval(query, (DOOR,), "door" in query, 0.5, 0.0)
+
+    from langchain_core.messages import AIMessage, HumanMessage
+
+    turn = Turn(["In 1901."], search=search)
+    history = [HumanMessage("What colour is the door?"), AIMessage("Blue.")]
+    turn.graph.update_state(turn.config, {"history": history}, as_node="finalize")
+    state, _ = turn.ask("When was it built?")
+    assert asked == ["When was it built?", "What colour is the door? When was it built?"]
+    assert state["relevant"]
+
+
+def test_events_arrive_while_the_model_still_speaks() -> None:
+    turn = Turn(["alpha beta gamma"])
+    seen = threading.Event()
+    waited: list[bool] = []
+    turn.model._after_first = lambda: waited.append(seen.wait(5)) if not waited else None
+    turn.deps.clock = Clock()
+    start = {"turn_id": "1", "thread_id": "t", "question": "Say it", "started_at": "now"}
+    for event in turn.graph.stream(fresh_turn(start, []), turn.config, stream_mode="custom"):
+        if isinstance(event, Token):
+            seen.set()
+    assert waited == [True]

@@ -1,0 +1,131 @@
+"""Records are appended, found again, hidden when retracted, and gone when deleted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.errors import RecordError
+from agent.records import TITLE_CHARS, Records, title_of
+from agent.schema import Citation, Timings, ToolCall, Turn, Usage
+from knowledge.schema import Passage
+
+TURN = Turn(
+    turn_id="aa01",
+    thread_id="thread1",
+    question="What colour is the door? 🚪",
+    answer="Blue. [1]",
+    status="done",
+    citations=(Citation(1, "/d/a.md", "line 1", "The door is blue.", "p1", "House", None, 1, 1),),
+    passages=(Passage("p1", "/d/a.md", "The door is blue.", 1, 1, None, "House", 0.5, 0.7),),
+    tool_calls=(ToolCall("c1", "calculator", {"expression": "1+1"}, "1+1 = 2"),),
+    notes=("a note",),
+    usage=Usage(10, 5, 3),
+    timings=Timings(0.01, 0.2, 0.5),
+    model="local:default",
+    adapter="tuned.gguf",
+    prompt_version="abcd1234",
+    created_at="2026-01-01T00:00:00+00:00",
+)
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Iterator[Records]:
+    opened = Records(tmp_path / "ratchet.db")
+    yield opened
+    opened.close()
+
+
+def test_a_turn_comes_back_whole(records: Records) -> None:
+    records.append(TURN)
+    assert records.turn("aa01") == TURN
+    assert records.turns("thread1") == [TURN]
+
+
+def test_appending_twice_records_once(records: Records) -> None:
+    records.append(TURN)
+    records.append(replace(TURN, answer="something else"))
+    assert [turn.answer for turn in records.turns("thread1")] == ["Blue. [1]"]
+
+
+@given(text=st.text(max_size=200))
+def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    clean = text.encode("utf-8", "replace").decode()
+    turn = replace(TURN, answer=clean, tool_calls=(ToolCall("c", "t", {"lc": 1, "type": clean}),))
+    assert Turn.from_json(turn.to_json()) == turn
+
+
+def test_what_looks_like_a_serialized_object_stays_plain_data(records: Records) -> None:
+    hostile = {"lc": 1, "type": "constructor", "id": ["os", "system"], "kwargs": {"command": "true"}}
+    records.append(replace(TURN, tool_calls=(ToolCall("c", "t", hostile),)))
+    found = records.turn("aa01")
+    assert found is not None
+    assert found.tool_calls[0].arguments == hostile
+
+
+def test_retracting_hides_but_keeps_the_lineage(records: Records) -> None:
+    records.append(TURN)
+    records.append(replace(TURN, turn_id="aa02"))
+    records.retract("aa02")
+    assert [turn.turn_id for turn in records.turns("thread1")] == ["aa01"]
+    assert records.turn("aa02") is not None
+    assert records.threads()[0].turns == 1
+
+
+def test_feedback_is_appended(records: Records) -> None:
+    records.append(TURN)
+    first = records.add_feedback("aa01", -1, correction="Green.", comment="wrong")
+    second = records.add_feedback("aa", 1)
+    assert records.feedback("aa01") == [first, second] == records.feedback()
+    assert first.correction == "Green."
+
+
+@pytest.mark.parametrize(("turn_id", "rating"), [("zz", 1), ("", 1), ("aa", 1), ("aa01", 5)])
+def test_feedback_that_makes_no_sense_is_refused(records: Records, turn_id: str, rating: int) -> None:
+    records.append(TURN)
+    records.append(replace(TURN, turn_id="aa02"))
+    with pytest.raises(RecordError):
+        records.add_feedback(turn_id, rating)
+    assert records.feedback() == []
+
+
+def test_threads_are_listed_renamed_and_deleted(records: Records) -> None:
+    records.append(TURN)
+    records.append(replace(TURN, turn_id="bb01", thread_id="other", created_at="2026-01-02T00:00:00+00:00"))
+    assert [thread.thread_id for thread in records.threads()] == ["other", "thread1"]
+    records.rename_thread("thread", "The door")
+    assert records.threads()[1].title == "The door"
+    records.add_feedback("aa01", 1)
+    records.delete_thread("thread1")
+    assert [thread.thread_id for thread in records.threads()] == ["other"]
+    assert records.turn("aa01") is None
+    assert records.feedback() == []
+    with pytest.raises(RecordError, match="no thread"):
+        records.delete_thread("thread1")
+
+
+def test_titles_are_short_and_end_at_a_word() -> None:
+    assert title_of("  Why\nso? ") == "Why so?"
+    long = title_of("How do I configure the very long and complicated retrieval pipeline for my documents?")
+    assert len(long) <= TITLE_CHARS
+    assert long.endswith("…")
+    assert long[:-1].split(" ")[-1] in "How do I configure the very long and complicated retrieval pipeline".split()
+
+
+def test_threads_of_a_process_share_one_records(records: Records) -> None:
+    def write(number: int) -> None:
+        for step in range(20):
+            records.append(replace(TURN, turn_id=f"{number}-{step}"))
+
+    workers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(records.turns("thread1")) == 80

@@ -1,0 +1,1 @@
+"""What the agent may do: one file per tool, one registry that knows their risk."""

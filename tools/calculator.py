@@ -1,0 +1,148 @@
+"""Exact arithmetic: integers and fractions stay exact, nothing is ever executed as code."""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
+
+    from tools.registry import Resources, Risk
+
+RISK: Risk = "read"
+MAX_CHARS = 300
+MAX_BITS = 20_000  # about 6,000 digits: far beyond any question, far below a stalled machine
+
+_WORDS = (
+    (r"\bmultiplied by\b|\btimes\b|(?<=\d)\s*[x×·]\s*(?=\d)", "*"),
+    (r"\bdivided by\b|\bover\b|÷", "/"),
+    (r"\bto the power of\b|\bpower\b|\^", "**"),
+    (r"\bplus\b", "+"),
+    (r"\bminus\b|[−–]", "-"),
+    (r"(\d+(?:\.\d+)?)\s*(?:%|\bpercent\b)\s*of\b", r"\1/100*"),
+    (r"\bsquare root of\s*(\d+(?:\.\d+)?)", r"sqrt(\1)"),
+    (r"(?<=\d),(?=\d{3}\b)", ""),
+)
+_EXPRESSION = re.compile(r"(?:sqrt\([\d.]+\)|[\d.(][\d.()+\-*/%\s]*(?:[\d.)]|sqrt\([\d.]+\)))")
+
+
+class CalculationError(ValueError):
+    """The expression is not arithmetic, or its value is undefined or too large."""
+
+
+def _power(base: Fraction, exponent: Fraction) -> Fraction:
+    if exponent.denominator != 1:
+        return Fraction(math.pow(base, exponent))
+    size = max(base.numerator.bit_length(), base.denominator.bit_length())
+    if size * abs(exponent.numerator) > MAX_BITS:
+        raise CalculationError("the result is too large")
+    return Fraction(base**exponent.numerator)
+
+
+def _root(value: Fraction) -> Fraction:
+    exact = Fraction(math.isqrt(value.numerator), math.isqrt(value.denominator)) if value >= 0 else None
+    return exact if exact is not None and exact * exact == value else Fraction(math.sqrt(value))
+
+
+_OPERATORS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: lambda a, b: Fraction(a // b),
+    ast.Mod: operator.mod,
+    ast.Pow: _power,
+}
+_FUNCTIONS: dict[str, Callable[..., Fraction]] = {
+    "abs": abs,
+    "max": max,
+    "min": min,
+    "round": lambda value, digits=Fraction(0): Fraction(round(value, int(digits))),
+    "sqrt": _root,
+    "floor": lambda value: Fraction(math.floor(value)),
+    "ceil": lambda value: Fraction(math.ceil(value)),
+}
+
+
+def _evaluate(node: ast.expr) -> Fraction:
+    match node:
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+            return Fraction(str(value))
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_evaluate(operand)
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return _evaluate(operand)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+            return _OPERATORS[type(op)](_evaluate(left), _evaluate(right))
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
+            return _FUNCTIONS[name](*map(_evaluate, args))
+        case ast.Name(id="pi"):
+            return Fraction(math.pi)
+        case ast.Name(id="e"):
+            return Fraction(math.e)
+    raise CalculationError("only numbers, + - * / // % **, brackets and "
+                           f"{', '.join(sorted(_FUNCTIONS))} are understood")
+
+
+def _format(value: Fraction) -> str:
+    if value.denominator == 1:
+        return str(value.numerator)
+    rounded = f"{float(value):.12g}"
+    return rounded if Fraction(rounded) == value else f"{rounded} (rounded)"
+
+
+def calculate(expression: str) -> str:
+    """The value of an arithmetic expression, exact where a decimal can be.
+
+    Raises:
+        CalculationError: not arithmetic, division by zero, longer than `MAX_CHARS`, or too large.
+    """
+    if len(expression) > MAX_CHARS:
+        raise CalculationError(f"an expression may have {MAX_CHARS} characters, this has {len(expression)}")
+    try:
+        tree = ast.parse(normalize(expression), mode="eval")
+        return _format(_evaluate(tree.body))
+    except ZeroDivisionError:
+        raise CalculationError("division by zero") from None
+    except CalculationError:
+        raise
+    except (SyntaxError, ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
+        raise CalculationError(f"not an arithmetic expression: {expression!r}") from error
+
+
+def normalize(text: str) -> str:
+    """Spoken and typographic arithmetic as symbols: "15% of 80" becomes "15/100* 80"."""
+    for pattern, symbol in _WORDS:
+        text = re.sub(pattern, symbol, text, flags=re.IGNORECASE)
+    return text.strip().rstrip("=?")
+
+
+def hints(question: str) -> dict[str, list[str]] | None:
+    """The arithmetic expressions that stand in the question, longest first; None when there is none."""
+    found = []
+    for match in _EXPRESSION.finditer(normalize(question[:2000])):
+        expression = re.sub(r"\s+", "", match.group())
+        try:
+            if expression != calculate(expression):
+                found.append(expression)
+        except CalculationError:
+            continue
+    return {"expression": sorted(set(found), key=len, reverse=True)[:4]} if found else None
+
+
+def build(resources: Resources) -> list[BaseTool]:
+    """The calculator as a LangChain tool."""
+    from langchain_core.tools import tool
+
+    @tool
+    def calculator(expression: str) -> str:
+        """Work out an arithmetic expression exactly, such as "17*23" or "sqrt(2)"."""
+        return f"{expression} = {calculate(expression)}"
+
+    return [calculator]

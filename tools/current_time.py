@@ -1,0 +1,54 @@
+"""The current date and time, here or in a named time zone."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, available_timezones
+
+if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
+
+    from tools.registry import Resources, Risk
+
+RISK: Risk = "read"
+
+_ASKS = re.compile(
+    r"\bwhat(?:'s| is| are|s)?\s+(?:the\s+|today'?s\s+)?(?:current\s+)?(?:time|date|day|year|month|hour)\b"
+    r"|\bwhat\s+(?:day|date|time|year|month)\s+is\b|\btime\s+is\s+it\b|\btoday'?s\s+date\b"
+    r"|\b(?:current|right)\s+(?:time|date|day|now)\b|\btime\s+(?:right\s+)?now\b",
+    re.IGNORECASE,
+)
+
+
+@cache
+def _zones_by_city() -> dict[str, str]:
+    zones = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith("Etc"))
+    return {zone.rsplit("/", 1)[1].replace("_", " ").lower(): zone for zone in zones}
+
+
+def hints(question: str) -> dict[str, list[str]] | None:
+    """The time zones of cities named in the question; None when it does not ask for the time."""
+    if not _ASKS.search(question):
+        return None
+    words = f" {re.sub(r'[^a-z ]', ' ', question.lower())} "
+    found = [zone for city, zone in _zones_by_city().items() if f" {city} " in words]
+    return {"timezone": found[:3] or [""]}
+
+
+def build(resources: Resources) -> list[BaseTool]:
+    """The clock as a LangChain tool."""
+    from langchain_core.tools import ToolException, tool
+
+    @tool
+    def current_time(timezone: str = "") -> str:
+        """Tell the current date and time; timezone is an IANA name such as "Asia/Tokyo", empty for here."""
+        moment = resources.now()
+        if timezone:
+            if timezone not in available_timezones():
+                raise ToolException(f'there is no time zone "{timezone}"; use an IANA name such as "Asia/Tokyo"')
+            moment = moment.astimezone(ZoneInfo(timezone))
+        return moment.strftime("%A, %d %B %Y, %H:%M ") + (timezone or moment.tzname() or "UTC")
+
+    return [current_time]
