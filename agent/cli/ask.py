@@ -1,0 +1,122 @@
+"""`ratchet ask`: one question, one answer."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agent.cli import exit_codes
+from agent.cli.exit_codes import examples
+from agent.cli.seam import Json, invocation
+
+if TYPE_CHECKING:
+    from agent.config import Settings
+    from agent.schema import Failed, Turn
+    from agent.session import ChatSession
+
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="SPEC", help="local:default, ollama:NAME, openai:NAME …"),
+]
+Thread = Annotated[
+    str | None, typer.Option(metavar="ID", help='Continue this conversation, or the "last" one.')
+]
+Docs = Annotated[
+    list[Path] | None, typer.Option(metavar="PATH", help="Ingest this file or folder first; repeatable.")
+]
+Strict = Annotated[
+    bool | None,
+    typer.Option("--strict/--free", help="Say only what the documents support.", show_default=False),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        epilog=examples(
+            'ratchet ask "How do I add documents?"',
+            'ratchet ask --docs ./manuals --strict "What is the warranty period?"',
+            'ratchet ask --json "What is 17*23?" | jq -r .answer',
+            "ratchet ask < question.txt",
+        )
+    )(ask)
+
+
+def ask(
+    ctx: typer.Context,
+    question: Annotated[
+        str | None, typer.Argument(help='The question; "-" or nothing reads it from a pipe.')
+    ] = None,
+    model: Model = None,
+    thread: Thread = None,
+    docs: Docs = None,
+    strict: Strict = None,
+    as_json: Json = False,
+) -> None:
+    """Answer one question and exit."""
+    from agent.session import ChatSession
+
+    text = _question(question)
+    run = invocation(ctx)
+    settings = run.settings(model={"name": model}, knowledge={"strict": strict})
+    if docs:
+        from agent.cli.knowledge import ingest_documents
+
+        ingest_documents(settings, docs)
+    with ChatSession(settings, thread_id=thread_id(settings, thread)) as session:
+        turn, failure = _answer(session, text, as_json)
+    if as_json:
+        _print(turn, failure)
+    if failure is not None or turn is None:
+        raise typer.Exit(failure.exit_code if failure else exit_codes.OTHER)
+    if turn.status == "cancelled":
+        raise typer.Exit(exit_codes.INTERRUPTED)
+
+
+def _question(given: str | None) -> str:
+    if given is not None and given != "-":
+        return given
+    if given is None and sys.stdin.isatty():
+        raise typer.BadParameter('give a question, or "-" to type one and end it with Ctrl-D')
+    return sys.stdin.read()
+
+
+def thread_id(settings: Settings, given: str | None) -> str | None:
+    """The id of the conversation named by the start of its id or as "last"; an unknown name is a new one."""
+    if given is None:
+        return None
+    from agent.cli.threads import latest_thread, match_thread
+
+    return latest_thread(settings) if given == "last" else match_thread(settings, given) or given
+
+
+def _answer(session: ChatSession, text: str, as_json: bool) -> tuple[Turn | None, Failed | None]:
+    from agent.cli.interrupt import cancelling
+    from agent.schema import Done, Failed
+
+    with cancelling(session):
+        if not as_json:
+            from agent.cli.render import TurnPrinter
+
+            printer = TurnPrinter()
+            return printer.show(session.stream(text)), printer.failure
+        turn: Turn | None = None
+        failure: Failed | None = None
+        for event in session.stream(text):
+            if isinstance(event, Done):
+                turn = event.turn
+            elif isinstance(event, Failed):
+                failure = event
+    return turn, failure
+
+
+def _print(turn: Turn | None, failure: Failed | None) -> None:
+    from agent.cli.output import print_json
+
+    value: dict[str, Any] = turn.to_json() if turn else {}
+    if failure:
+        value["error"] = {"what": failure.what, "kept": failure.kept, "fix": failure.fix}
+    print_json(value)

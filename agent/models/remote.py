@@ -1,0 +1,85 @@
+"""What models behind a network share: errors translated, streams checked to their end, tokens estimated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from agent.models.foreign_errors import Endpoint, broken_off, mapped
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+    from langchain_core.outputs import ChatGenerationChunk, ChatResult
+    from langchain_core.tools import BaseTool
+
+# English runs at 4 to 4.5 bytes a token, code and digits at 2 to 3; a remote model's tokenizer is not here to ask.
+_BYTES_PER_TOKEN = 3.5
+_TOKENS_PER_MESSAGE = 4
+DEFAULT_CONTEXT = 8192
+
+
+def estimate_tokens(text: str) -> int:
+    """Tokens of a text, from its UTF-8 length: a little high for English prose, about right for other scripts."""
+    return math.ceil(len(text.encode("utf-8", "replace")) / _BYTES_PER_TOKEN)
+
+
+class RemoteModel:
+    """Mixed in before a LangChain chat model that talks HTTP.
+
+    A subclass says where it asks (`_endpoint`) and how a finished stream is recognised (`_ends`): a
+    connection that is closed early looks like a short answer otherwise. Closing or abandoning the
+    stream closes the connection, which is how these servers learn to stop generating. `invoke` streams
+    as well, so that time limits count the wait for a token and never the length of an answer.
+    """
+
+    def _endpoint(self) -> Endpoint:
+        raise NotImplementedError
+
+    def _ends(self, chunk: ChatGenerationChunk) -> bool:
+        raise NotImplementedError
+
+    def get_num_tokens(self, text: str) -> int:
+        """An estimate (`estimate_tokens`); never asks the network."""
+        return estimate_tokens(text)
+
+    def get_num_tokens_from_messages(
+        self,
+        messages: Sequence[BaseMessage],
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
+        **kwargs: Any,
+    ) -> int:
+        """An estimate over the messages' text, tool calls and the tools' schemas; never asks the network."""
+        from langchain_core.utils.function_calling import convert_to_openai_tool
+
+        parts = [message.text + str(getattr(message, "tool_calls", None) or "") for message in messages]
+        parts += [str(convert_to_openai_tool(tool)) for tool in tools or ()]
+        return sum(estimate_tokens(part) + _TOKENS_PER_MESSAGE for part in parts)
+
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        from langchain_core.language_models.chat_models import generate_from_stream
+
+        return generate_from_stream(self._stream(*args, **kwargs))
+
+    async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        from langchain_core.language_models.chat_models import agenerate_from_stream
+
+        return await agenerate_from_stream(self._astream(*args, **kwargs))
+
+    def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        ended = False
+        with mapped(self._endpoint()):
+            for chunk in super()._stream(*args, **kwargs):  # type: ignore[misc]
+                ended = ended or self._ends(chunk)
+                yield chunk
+        if not ended:
+            raise broken_off(self._endpoint())
+
+    async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
+        ended = False
+        with mapped(self._endpoint()):
+            async for chunk in super()._astream(*args, **kwargs):  # type: ignore[misc]
+                ended = ended or self._ends(chunk)
+                yield chunk
+        if not ended:
+            raise broken_off(self._endpoint())

@@ -1,0 +1,59 @@
+"""Exact token counts, from the tokenizer inside a running llama.cpp server."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Callable
+from functools import lru_cache
+
+from agent.errors import ModelError
+
+_REMEMBERED = 4096  # texts: a prompt's parts are counted again every turn
+
+
+class Tokenizer:
+    """Counts tokens over the server's loopback port: 0.6 ms for a text not counted before.
+
+    Args:
+        address: as the server states it, "http://127.0.0.1:PORT".
+        key: the server's API key.
+    """
+
+    def __init__(self, address: str, key: str) -> None:
+        self._host = address.removeprefix("http://")
+        self._key = key
+        self._lock = threading.Lock()
+        self._connection: http.client.HTTPConnection | None = None
+        self.count: Callable[[str], int] = lru_cache(_REMEMBERED)(lambda text: len(self.tokenize(text)))
+        self.is_control: Callable[[str], bool] = lru_cache(_REMEMBERED)(self._is_control)
+
+    def tokenize(self, text: str, *, special: bool = True) -> list[int]:
+        """Token numbers of a text.
+
+        Args:
+            text: any text.
+            special: read control tokens as such; else as the characters they are written with.
+
+        Raises:
+            ModelError: the server is gone.
+        """
+        body = json.dumps({"content": text, "parse_special": special})
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"}
+        with self._lock:
+            for _ in range(2):  # the server hangs up after 100 requests or 5 idle seconds
+                connection = self._connection or http.client.HTTPConnection(self._host, timeout=60)
+                try:
+                    connection.request("POST", "/tokenize", body, headers)
+                    tokens: list[int] = json.loads(connection.getresponse().read())["tokens"]
+                except (OSError, http.client.HTTPException, KeyError):
+                    connection.close()
+                    self._connection = None
+                    continue
+                self._connection = connection
+                return tokens
+        raise ModelError("llama.cpp did not count the tokens of a text.", fix="Ask again.")
+
+    def _is_control(self, text: str) -> bool:
+        return len(self.tokenize(text)) == 1 and len(self.tokenize(text, special=False)) > 1

@@ -1,0 +1,102 @@
+"""Bytes to text that is safe to show: decoding, and removal of what could drive a terminal."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from knowledge.errors import DocumentError
+
+# The longest first: the UTF-16 mark is a prefix of the UTF-32 one.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_SAMPLE_BYTES = 200_000
+# ECMA-48: control sequences, then strings (title, clipboard, hyperlink) up to their terminator, then
+# two-character escapes. The bound keeps an unterminated string from swallowing the document.
+_ESCAPES = re.compile(
+    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"
+    "|(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]{0,2048}(?:\x07|\x1b\\\\|\x9c)"
+    "|\x1b[ -/]*[0-~]"
+)
+_LINE_ENDS = re.compile("\r\n?")
+_SPACES = re.compile("[\x0b\x0c\x85\u2028\u2029]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+# C0 and C1 controls, bidirectional overrides and isolates (they reorder what is shown), the byte order
+# mark, and the invisible tag characters that can hide instructions from a reader.
+_HIDDEN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
+_CONTROLS = re.compile("[\x00-\x06\x0e-\x1a\x1c-\x1f]")  # those no terminal session records
+
+
+def sanitize(text: str) -> str:
+    r"""The text without terminal escapes, control characters and direction overrides.
+
+    Keeps `\n` and `\t`; other line ends become `\n`, other breaks a space, lone surrogates U+FFFD.
+    Applying it twice changes nothing more.
+    """
+    text = _LINE_ENDS.sub("\n", _ESCAPES.sub("", text))
+    text = _SPACES.sub(" ", text)
+    return _HIDDEN.sub("", _SURROGATES.sub("\ufffd", text))
+
+
+def decode(data: bytes, name: str, declared: str = "") -> str:
+    """Text of a file, by its byte order mark, as UTF-8, as declared, or as its bytes suggest.
+
+    Args:
+        data: the whole file.
+        name: what to call it in an error.
+        declared: an encoding named inside the file, such as HTML's `charset`.
+
+    Raises:
+        DocumentError: the file is empty, binary, or in an encoding that cannot be recognised.
+    """
+    if not data.strip():
+        raise DocumentError(f"{name} is empty.")
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return _strictly(data, encoding, name)
+    if data.count(0) > len(data) // 1000:
+        raise DocumentError(f"{name} is a binary file, not text.")
+    text = _as_utf8(data) or _as_declared(data, declared) or _guessed(data, name)
+    if len(_CONTROLS.findall(text)) > len(text) // 20 + 4:
+        raise DocumentError(f"{name} is a binary file, not text.")
+    return text
+
+
+def _strictly(data: bytes, encoding: str, name: str) -> str:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        reason = f"byte {error.start} is wrong"
+        raise DocumentError(f"{name} announces {encoding} but is not: {reason}.") from error
+
+
+def _as_utf8(data: bytes) -> str:
+    """The text when it is UTF-8, give or take a damaged character; else an empty string."""
+    text = data.decode("utf-8", errors="replace")
+    damaged = text.count("\ufffd")
+    foreign = len(data) - sum(map(len, re.findall(rb"[\x00-\x7f]+", data))) if damaged else 0
+    return text if damaged * 100 <= foreign else ""
+
+
+def _as_declared(data: bytes, declared: str) -> str:
+    try:
+        return data.decode(declared) if declared else ""
+    except (LookupError, UnicodeDecodeError):
+        return ""
+
+
+def _guessed(data: bytes, name: str) -> str:
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(data[:_SAMPLE_BYTES]).best()
+    if best is None:
+        raise DocumentError(
+            f"{name} is neither UTF-8 nor in an encoding that could be recognised.",
+            fix="Save it as UTF-8.",
+        )
+    return data.decode(best.encoding, errors="replace")

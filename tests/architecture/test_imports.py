@@ -1,0 +1,119 @@
+"""What is imported when, and from where: quick starts, declared dependencies, public names."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import agent
+import knowledge
+from tests.architecture.sources import PACKAGES, ROOT, python_files
+from tests.architecture.test_limits import imported
+
+HEAVY = {
+    "faiss",
+    "langchain",
+    "langchain_core",
+    "langgraph",
+    "numpy",
+    "openai",
+    "sentence_transformers",
+    "torch",
+    "transformers",
+    "xllamacpp",
+}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+# Imported only for annotations, or brought by the package that is declared.
+BROUGHT = {"httpx2": "openai", "langgraph-checkpoint": "langgraph", "click": "typer"}
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def required(lines: list[str]) -> set[str]:
+    return {normal(re.split(r"[\s<>=!~;\[]", line, maxsplit=1)[0]) for line in lines}
+
+
+@pytest.mark.parametrize(
+    "program", ["import agent", "import knowledge", "import tools.registry", "from agent import Turn, load_settings"]
+)
+def test_importing_is_cheap(program: str) -> None:
+    program += "; import sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(done.stdout.split())
+    assert loaded & {"agent", "knowledge"}
+    assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize("package", [agent, knowledge], ids=lambda package: package.__name__)
+def test_public_names_can_be_imported_and_no_others_are_offered(package: object) -> None:
+    names: list[str] = package.__all__  # type: ignore[attr-defined]
+    assert names == sorted(names)
+    for name in names:
+        assert getattr(package, name).__module__.startswith(("agent.", "knowledge."))
+    with pytest.raises(AttributeError, match="no_such_name"):
+        package.no_such_name  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_public_names_of_the_agent_are_documented() -> None:
+    text = (ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
+    missing = [name for name in agent.__all__ if f"`{name}" not in text]
+    assert not missing, f"docs/embedding.md does not mention {missing}"
+
+
+def test_every_import_is_a_declared_dependency() -> None:
+    providers = metadata.packages_distributions()
+    declared = required(PROJECT["dependencies"])
+    undeclared: dict[str, set[str]] = {}
+    for path in python_files("agent", "tools", "knowledge"):
+        for name in {name.partition(".")[0] for name in imported(path)} - sys.stdlib_module_names - {*PACKAGES, ""}:
+            owners = {normal(owner) for owner in providers.get(name, [name])}
+            if not (owners | {BROUGHT.get(owner, owner) for owner in owners}) & declared:
+                undeclared.setdefault(name, set()).add(path.name)
+    assert not undeclared
+
+
+def test_every_dependency_is_pinned_and_none_by_a_path() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+", line) for line in pins), "name==version only"
+    pinned = {normal(line.partition("==")[0]) for line in pins}
+    extras = [line for lines in PROJECT["optional-dependencies"].values() for line in lines]
+    assert not required([*PROJECT["dependencies"], *extras]) - pinned
+
+
+def test_what_a_newcomer_installs_brings_no_pytorch() -> None:
+    """Follows the declared requirements of the installed packages, extras left out."""
+    seen: set[str] = set()
+    waiting = sorted(required(PROJECT["dependencies"]))
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            lines = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        waiting += required([line for line in lines if "extra ==" not in line])
+    assert {"langchain-core", "pydantic-core"} <= seen, "the walk reached what the dependencies bring"
+    assert not seen & {"torch", "transformers", "sentence-transformers", "peft", "streamlit", "gradio"}
+
+
+def test_the_version_has_notes() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## {PROJECT['version']}" in changelog
+
+
+def test_the_console_script_is_the_module() -> None:
+    module, _, function = PROJECT["scripts"]["ratchet"].partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+    assert Path(ROOT / "agent" / "cli" / "__main__.py").is_file()
