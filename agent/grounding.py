@@ -184,6 +184,16 @@ class CitationStream:
         self._held = ""
         yield from self._close()
 
+    def aside(self, text: str) -> Iterator[Token]:
+        """Show a sentence of our own, on a line of its own."""
+        yield from self._show(("\n\n" if self.text.strip() else "") + text)
+
+    def quote(self, index: int, span: Span) -> Iterator[Token | Cited]:
+        """Show part of a passage word for word, with its number."""
+        text = self._evidence.passages[index].text[span.start : span.end]
+        yield from self._show("“" + " ".join(text.split()) + "”")
+        yield from self._mark(index, span)
+
     def _add(self, text: str) -> Iterator[Token | Cited]:
         def take(match: re.Match[str]) -> str:
             index = int(match.group(1)) - 1

@@ -29,6 +29,7 @@ SUMMARIZE = (
 )
 
 REFUSAL = "Your documents do not say anything about this."
+CLOSEST = "Closest in your documents: "
 REMEMBERED = "I will remember: {fact}"
 STEP_LIMIT = "I stopped after {steps} model calls without reaching an answer. Ask again, or raise agent.max_steps."
 
@@ -39,6 +40,7 @@ NOTE_FACTS_LEFT_OUT = "{count} remembered facts did not fit into the prompt."
 NOTE_HISTORY_LEFT_OUT = "{count} earlier messages did not fit into the prompt; only their summary was read."
 NOTE_SUMMARIZED = "Earlier turns were summarized to keep the conversation within the model's context."
 NOTE_CUT = "The answer was cut at {tokens} tokens; raise model.max_tokens for longer ones."
+NOTE_REPEATING = "The answer was stopped because it had begun to repeat itself."
 NOTE_UNSUPPORTED = "No sentence of this answer could be traced to your documents: check it before you rely on it."
 NOTE_PARTLY = "{count} of {total} sentences could not be traced to your documents; they carry no number."
 NOTE_WITHHELD = "{count} sentences were withheld because your documents do not support them (strict mode)."

@@ -1,4 +1,4 @@
-"""Records: every finished turn and every feedback, appended and never rewritten. Training data come from here."""
+"""Records: every finished turn and feedback, appended and never rewritten. Training data come from here."""
 
 from __future__ import annotations
 
@@ -13,29 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.database import connect, mapped_errors, migrate
+from agent.database import connect, mapped_errors, scrub, storable, writing
 from agent.errors import RecordError
 from agent.schema import Feedback, Turn
 
 TITLE_CHARS = 60
-
-_MIGRATIONS = (
-    """
-    CREATE TABLE threads (
-        thread_id TEXT PRIMARY KEY, title TEXT NOT NULL, created_at TEXT NOT NULL);
-    CREATE TABLE turns (
-        sequence INTEGER PRIMARY KEY AUTOINCREMENT, turn_id TEXT NOT NULL UNIQUE,
-        thread_id TEXT NOT NULL REFERENCES threads ON DELETE CASCADE, created_at TEXT NOT NULL,
-        question TEXT NOT NULL, answer TEXT NOT NULL, status TEXT NOT NULL, model TEXT NOT NULL,
-        adapter TEXT NOT NULL, prompt_version TEXT NOT NULL, payload TEXT NOT NULL, retracted_at TEXT);
-    CREATE INDEX turns_by_thread ON turns (thread_id, sequence);
-    CREATE TABLE feedback (
-        sequence INTEGER PRIMARY KEY AUTOINCREMENT, feedback_id TEXT NOT NULL UNIQUE,
-        turn_id TEXT NOT NULL REFERENCES turns (turn_id) ON DELETE CASCADE, rating INTEGER NOT NULL,
-        correction TEXT NOT NULL, comment TEXT NOT NULL, created_at TEXT NOT NULL);
-    CREATE INDEX feedback_by_turn ON feedback (turn_id, sequence)
-    """,
-)
+_WHERE = {"turn": "ratchet threads show THREAD", "thread": "ratchet threads list"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +42,12 @@ class Records:
     def __init__(self, database: Path) -> None:
         self._database = database
         self._lock = threading.RLock()
-        self._connection = connect(database, autocommit=True)
-        migrate(self._connection, database, _MIGRATIONS)
+        self._connection = connect(database)
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, mapped_errors(self._database):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+        with self._lock, writing(self._connection, self._database):
+            yield self._connection
 
     def _read(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with self._lock, mapped_errors(self._database):
@@ -80,18 +55,20 @@ class Records:
 
     def append(self, turn: Turn) -> None:
         """Record a turn; doing it twice records it once."""
-        payload = json.dumps(turn.to_json(), ensure_ascii=False)
-        lineage = (turn.model, turn.adapter, turn.prompt_version)
+        payload = storable(json.dumps(turn.to_json(), ensure_ascii=False))
+        question, answer = storable(turn.question), storable(turn.answer)
+        lineage = (turn.status, turn.model, turn.adapter, turn.prompt_version)
+        # Not INSERT OR IGNORE, which would drop a turn that breaks any constraint without a word.
         with self._write() as connection:
             connection.execute(
-                "INSERT OR IGNORE INTO threads VALUES (?, ?, ?)",
-                (turn.thread_id, title_of(turn.question), turn.created_at),
+                "INSERT INTO threads VALUES (?, ?, ?) ON CONFLICT (thread_id) DO NOTHING",
+                (turn.thread_id, title_of(question), turn.created_at),
             )
             connection.execute(
-                "INSERT OR IGNORE INTO turns (turn_id, thread_id, created_at, question, answer, status, model, "
-                "adapter, prompt_version, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (turn.turn_id, turn.thread_id, turn.created_at, turn.question, turn.answer, turn.status, *lineage)
-                + (payload,),
+                "INSERT INTO turns (turn_id, thread_id, created_at, question, answer, status, model, "
+                "adapter, prompt_version, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (turn_id) DO NOTHING",
+                (turn.turn_id, turn.thread_id, turn.created_at, question, answer, *lineage, payload),
             )
 
     def turn(self, turn_id: str) -> Turn | None:
@@ -105,33 +82,40 @@ class Records:
         return [Turn.from_json(json.loads(row[0])) for row in self._read(sql, thread_id)]
 
     def retract(self, turn_id: str) -> None:
-        """Take a turn out of its conversation; it stays in the records, marked."""
+        """Take a turn out of its conversation; it stays in the records, marked with the time.
+
+        Raises:
+            RecordError: there is no such turn.
+        """
         with self._write() as connection:
-            connection.execute("UPDATE turns SET retracted_at = ? WHERE turn_id = ?", (_now(), turn_id))
+            sql = "UPDATE turns SET retracted_at = coalesce(retracted_at, ?) WHERE turn_id = ?"
+            if not connection.execute(sql, (_now(), turn_id)).rowcount:
+                raise _missing("turn", turn_id)
 
     def find_turn(self, prefix: str) -> str:
-        """The id of the one turn that starts with `prefix`.
+        """The id of the turn named, or of the one that starts so.
 
         Raises:
             RecordError: none or several do.
         """
-        return self._only("turn_id", "turns", prefix, "ratchet threads show THREAD")
+        return self._only("turn", prefix)
 
     def find_thread(self, prefix: str) -> str:
-        """The id of the one thread that starts with `prefix`.
+        """The id of the thread named, or of the one that starts so.
 
         Raises:
             RecordError: none or several do.
         """
-        return self._only("thread_id", "threads", prefix, "ratchet threads list")
+        return self._only("thread", prefix)
 
-    def _only(self, column: str, table: str, prefix: str, where: str) -> str:
-        sql = f"SELECT {column} FROM {table} WHERE substr({column}, 1, ?) = ? LIMIT 2"  # noqa: S608 - fixed names
+    def _only(self, kind: str, prefix: str) -> str:
+        name, prefix = f"{kind}_id", storable(prefix)
+        sql = f"SELECT {name} FROM {kind}s WHERE substr({name}, 1, ?) = ? ORDER BY length({name}) LIMIT 2"  # noqa: S608
         rows = self._read(sql, len(prefix), prefix) if prefix else []
-        if len(rows) != 1:
-            kind = table.removesuffix("s")
-            what = f'"{prefix}" fits several {table}.' if rows else f'There is no {kind} "{prefix}".'
-            raise RecordError(what, fix=f"`{where}` shows the ids.")
+        if not rows:
+            raise _missing(kind, prefix)
+        if len(rows) > 1 and rows[0][0] != prefix:
+            raise RecordError(f'"{prefix}" fits several {kind}s.', fix=f"`{_WHERE[kind]}` shows the ids.")
         return str(rows[0][0])
 
     def add_feedback(self, turn_id: str, rating: int, correction: str = "", comment: str = "") -> Feedback:
@@ -142,12 +126,13 @@ class Records:
         """
         if rating not in (-1, 0, 1):
             raise RecordError(f"A rating is 1, 0 or -1, not {rating}.", kept="Nothing was recorded.")
-        feedback = Feedback(secrets.token_hex(8), self.find_turn(turn_id), rating, correction, comment, _now())
         with self._write() as connection:
+            found, correction, comment = self.find_turn(turn_id), storable(correction), storable(comment)
+            feedback = Feedback(secrets.token_hex(8), found, rating, correction, comment, _now())
             connection.execute(
                 "INSERT INTO feedback (feedback_id, turn_id, rating, correction, comment, created_at) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
-                (feedback.feedback_id, feedback.turn_id, rating, correction, comment, feedback.created_at),
+                (feedback.feedback_id, found, rating, correction, comment, feedback.created_at),
             )
         return feedback
 
@@ -165,29 +150,41 @@ class Records:
             "SELECT threads.thread_id, title, count(turns.turn_id), threads.created_at, "
             "coalesce(max(turns.created_at), threads.created_at) AS updated_at FROM threads LEFT JOIN turns "
             "ON turns.thread_id = threads.thread_id AND retracted_at IS NULL "
-            "GROUP BY threads.thread_id ORDER BY updated_at DESC"
+            "GROUP BY threads.thread_id ORDER BY updated_at DESC, max(sequence) DESC"
         )
         return [ThreadSummary(*row) for row in rows]
 
     def rename_thread(self, thread_id: str, title: str) -> None:
         """Give a conversation another title.
 
+        Args:
+            thread_id: the full id; `find_thread` completes one.
+            title: shortened to `TITLE_CHARS` characters.
+
         Raises:
-            RecordError: there is no such thread.
+            RecordError: there is no such thread, or the title is blank.
         """
-        found = self.find_thread(thread_id)
+        title = title_of(storable(title))
+        if not title:
+            raise RecordError("A title needs at least one letter.", kept="The old one stays.")
         with self._write() as connection:
-            connection.execute("UPDATE threads SET title = ? WHERE thread_id = ?", (title_of(title), found))
+            sql = "UPDATE threads SET title = ? WHERE thread_id = ?"
+            if not connection.execute(sql, (title, thread_id)).rowcount:
+                raise _missing("thread", thread_id)
 
     def delete_thread(self, thread_id: str) -> None:
-        """Delete a conversation with its turns and feedback, for good.
+        """Delete a conversation with its turns and feedback for good, and its text from the disk.
+
+        Only the full id is accepted, so that the caller deletes the checkpoints of the same thread.
 
         Raises:
             RecordError: there is no such thread.
         """
-        found = self.find_thread(thread_id)
         with self._write() as connection:
-            connection.execute("DELETE FROM threads WHERE thread_id = ?", (found,))
+            if not connection.execute("DELETE FROM threads WHERE thread_id = ?", (thread_id,)).rowcount:
+                raise _missing("thread", thread_id)
+        with self._lock:
+            scrub(self._connection)
 
     def close(self) -> None:
         """Close the connection; safe to call twice."""
@@ -201,6 +198,10 @@ def title_of(question: str) -> str:
     if len(text) <= TITLE_CHARS:
         return text
     return text[: TITLE_CHARS - 1].rsplit(" ", 1)[0].rstrip(",;:") + "…"
+
+
+def _missing(kind: str, name: str) -> RecordError:
+    return RecordError(f'There is no {kind} "{name}".', fix=f"`{_WHERE[kind]}` shows the ids.")
 
 
 def _now() -> str:

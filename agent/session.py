@@ -140,7 +140,9 @@ class ChatSession:
         given = fresh_turn(start, notes) if start else None
         events = runtime.graph.stream(given, config, stream_mode="custom", durability="sync")
         try:
-            yield from events
+            # Not `yield from`: closing would then reach the graph, which waits for the model, before us.
+            for event in events:
+                yield event
         except RatchetError as error:
             yield Failed(error.what, error.kept or "The question is kept and can be resumed.", error.fix)
             yield Done(self._broken(start))

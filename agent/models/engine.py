@@ -139,14 +139,7 @@ class Engine:
                 api_key=self._key,
             )
         except RuntimeError as error:
-            refused = f"{self.path}"
-            if self.adapters:
-                refused += f" with the adapter {', '.join(map(str, self.adapters))}"
-            raise ModelFileInvalid(
-                f"llama.cpp cannot load {refused}.",
-                fix="Check that the files are complete"
-                + (" and that the adapter was trained for this model." if self.adapters else ": download it again."),
-            ) from error
+            raise _unloadable(self.path, self.adapters) from error
 
 
 class _Request:
@@ -156,7 +149,7 @@ class _Request:
         self._put = put
         self._room = threading.Semaphore(_BUFFER)
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, args=(server, body), name="llama-request", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(server, body), daemon=True)
         _running.add(self)
         self._thread.start()
 
@@ -200,6 +193,17 @@ def _stop_all() -> None:
         engine.close()
 
 
+def _unloadable(path: Path, adapters: tuple[Path, ...]) -> ModelFileInvalid:
+    if not adapters:
+        return ModelFileInvalid(
+            f"llama.cpp cannot load {path}.", fix="The file may be cut short: get it again."
+        )
+    return ModelFileInvalid(
+        f"llama.cpp cannot load {path} with the adapter {', '.join(map(str, adapters))}.",
+        fix="Name an adapter that was trained for this very model.",
+    )
+
+
 def _silent(timeout: float) -> ModelTimeout:
     return ModelTimeout(
         f"The model gave no sign of life for {timeout:g} seconds.",
@@ -227,5 +231,3 @@ def _checked(chunk: Any) -> dict[str, Any]:
             fix="Ask a shorter question, start a new thread, or raise model.context_tokens.",
         )
     raise ModelError(f"llama.cpp refused the request: {error.get('message')}.", fix="Shorten or simplify it.")
-
-

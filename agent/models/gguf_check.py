@@ -20,7 +20,8 @@ def model_context(path: Path) -> int:
     architecture = str(header["general.architecture"])
     if header.get("general.type") == "adapter":
         raise ModelFileInvalid(
-            f"{path} is a LoRA adapter, not a model.", fix="Name its base model, and the adapter in model.adapter."
+            f"{path} is a LoRA adapter, not a model.",
+            fix="Name its base model, and the adapter in model.adapter.",
         )
     context = header.get(f"{architecture}.context_length")
     if "bert" in architecture or not isinstance(context, int) or context < 1:

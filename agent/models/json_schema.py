@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
-_FORMATS = frozenset({"date-time", "date", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"})
+_FORMATS = frozenset("date-time date time duration email hostname ipv4 ipv6 uuid uri".split())
 _PLAIN = frozenset(
     {"enum", "const", "$ref", "required", "minItems", "maxItems", "minLength", "maxLength"}
     | {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}

@@ -120,7 +120,9 @@ class LocalChatModel(BaseChatModel):
         self.context_tokens = self.context_tokens or min(trained, DEFAULT_CONTEXT)
         self.model_name = self.model_name or self.path.stem
         if self.profile is None:
-            self.profile = ModelProfile(max_input_tokens=self.context_tokens, tool_calling=True, structured_output=True)
+            self.profile = ModelProfile(
+                max_input_tokens=self.context_tokens, tool_calling=True, structured_output=True
+            )
         self._engine = shared_engine(self.path, self.adapters, self.context_tokens, self.threads)
 
     @property
@@ -138,8 +140,9 @@ class LocalChatModel(BaseChatModel):
         Raises:
             ModelError: as any call.
         """
-        body = {"messages": to_turns(messages or [HumanMessage("Hello")], self._engine.tokenizer.is_control)}
-        for _ in self._engine.stream(body | {"stream": True, "max_tokens": 1} | self._adapter(None), self.timeout):
+        exchange = self._exchange(messages or [HumanMessage("Hello")], None, {"max_tokens": 1})
+        body = exchange.next_request()
+        for _ in self._engine.stream(body or {}, self.timeout):
             pass
 
     def close(self) -> None:
@@ -233,7 +236,9 @@ class LocalChatModel(BaseChatModel):
                         yield chunk
         yield ChatGenerationChunk(message=exchange.last_chunk(self.model_name))
 
-    def _exchange(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Exchange:
+    def _exchange(
+        self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> Exchange:
         given = {name: kwargs.get(name, getattr(self, name, None)) for name in _SAMPLING}
         parameters = {name: value for name, value in given.items() if value is not None}
         parameters |= {

@@ -18,12 +18,15 @@ from langchain_ollama import ChatOllama
 from langchain_ollama._utils import parse_url_with_auth
 from pydantic import PrivateAttr
 
+from agent.models.forced_calls import forced_choice
 from agent.models.foreign_errors import Endpoint, mapped, overflow
 from agent.models.remote import DEFAULT_CONTEXT, RemoteModel
 
 if TYPE_CHECKING:
-    from langchain_core.messages import BaseMessage
+    from langchain_core.language_models import LanguageModelInput
+    from langchain_core.messages import AIMessage, BaseMessage
     from langchain_core.outputs import ChatGenerationChunk
+    from langchain_core.runnables import Runnable
 
     from agent.config import ModelSettings
 
@@ -50,6 +53,7 @@ class _AsyncClient(_Refusing, ollama.AsyncClient):
 class OllamaModel(RemoteModel, ChatOllama):
     """`ChatOllama` with Ratchet's errors, a window that fits the model, and no silent truncation."""
 
+    _forces_calls: bool = PrivateAttr(default=False)
     _patience: float = PrivateAttr(default=0.0)
     _measured: bool = PrivateAttr(default=False)
 
@@ -65,21 +69,38 @@ class OllamaModel(RemoteModel, ChatOllama):
     def _ends(self, chunk: ChatGenerationChunk) -> bool:
         return bool((chunk.generation_info or {}).get("done"))
 
-    def _stream(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+    def _constrained(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return {"format": schema}
+
+    def bind_tools(
+        self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """As for every model; the server knows no `tool_choice`, so a call is forced by a schema.
+
+        Raises:
+            ConfigError: the choice names none of the tools.
+        """
+        from langchain_core.utils.function_calling import convert_to_openai_tool
+
+        bound = {"tools": [convert_to_openai_tool(tool) for tool in tools], "tool_choice": tool_choice}
+        forced_choice(bound)
+        return self.bind(**bound, **kwargs)
+
+    def _whole(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
         with mapped(self._endpoint()):
             self._measure()
         words = self._check_fits(messages, kwargs.get("tools"))
-        for chunk in super()._stream(messages, *args, **kwargs):
+        for chunk in super()._whole(messages, *args, **kwargs):
             self._check_read(chunk, words)
             yield chunk
 
-    async def _astream(
+    async def _awhole(
         self, messages: list[BaseMessage], *args: Any, **kwargs: Any
     ) -> AsyncIterator[ChatGenerationChunk]:
         with mapped(self._endpoint()):
             await self._ameasure()
         words = self._check_fits(messages, kwargs.get("tools"))
-        async for chunk in super()._astream(messages, *args, **kwargs):
+        async for chunk in super()._awhole(messages, *args, **kwargs):
             self._check_read(chunk, words)
             yield chunk
 
@@ -89,6 +110,8 @@ class OllamaModel(RemoteModel, ChatOllama):
             "temperature": kwargs.pop("temperature", None),
             "seed": kwargs.pop("seed", None),
         }
+        if kwargs.pop("tool_choice", None) == "none":
+            kwargs.pop("tools", None)
         params = super()._chat_params(messages, stop, **kwargs)
         params["options"] |= {key: value for key, value in options.items() if value is not None}
         return params

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import openai
 from langchain_openai import ChatOpenAI
-from pydantic import SecretStr
+from pydantic import PrivateAttr, SecretStr
 
 from agent.errors import MissingKey
 from agent.models.foreign_errors import Endpoint
@@ -28,6 +28,8 @@ _NO_KEY = "none"  # servers of one's own ask for no key, the client library insi
 class OpenAIModel(RemoteModel, ChatOpenAI):
     """`ChatOpenAI` with Ratchet's errors, time limits and token estimates."""
 
+    _forces_calls: bool = PrivateAttr(default=True)
+
     def _endpoint(self) -> Endpoint:
         address = (self.openai_api_base or OPENAI_ADDRESS).rstrip("/")
         own = address != OPENAI_ADDRESS
@@ -43,6 +45,9 @@ class OpenAIModel(RemoteModel, ChatOpenAI):
 
     def _ends(self, chunk: ChatGenerationChunk) -> bool:
         return bool((chunk.generation_info or {}).get("finish_reason"))
+
+    def _constrained(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return {"response_format": {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}}
 
     def _get_request_payload(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         payload = super()._get_request_payload(*args, **kwargs)

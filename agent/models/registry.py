@@ -79,7 +79,8 @@ def override(settings: ModelSettings, overrides: dict[str, Any]) -> ModelSetting
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f'The model setting "{key}" is wrong: {first["msg"]}.', fix="Correct its value.") from error
+        what = f'The model setting "{key}" is wrong: {first["msg"]}.'
+        raise ConfigError(what, fix="Correct its value.") from error
 
 
 def _unknown(spec: str, prefixes: list[str]) -> ModelNotFound:
@@ -95,4 +96,4 @@ def _unknown(spec: str, prefixes: list[str]) -> ModelNotFound:
     example = {"ollama": "ollama:llama3.2", "openai": "openai:gpt-5-mini", "hf": "hf:./checkpoint"}.get(
         near[0] if near else "local", "local:default"
     )
-    return ModelNotFound(what, fix=f"Providers are {listed} for example {example}.")
+    return ModelNotFound(what, fix=f"Write {listed} and a name, for example {example}.")

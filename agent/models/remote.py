@@ -6,6 +6,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from agent.models.forced_calls import as_call, call_prompt, call_schema, forced_choice
 from agent.models.foreign_errors import Endpoint, broken_off, mapped
 
 if TYPE_CHECKING:
@@ -27,16 +28,22 @@ def estimate_tokens(text: str) -> int:
 class RemoteModel:
     """Mixed in before a LangChain chat model that talks HTTP.
 
-    A subclass says where it asks (`_endpoint`) and how a finished stream is recognised (`_ends`): a
-    connection that is closed early looks like a short answer otherwise. Closing or abandoning the
+    A subclass says where it asks (`_endpoint`), how a finished stream is recognised (`_ends`: a connection
+    that is closed early looks like a short answer otherwise), how the server is held to a schema
+    (`_constrained`) and whether it obeys `tool_choice` (`_forces_calls`; unlearned when it does not). Closing or abandoning the
     stream closes the connection, which is how these servers learn to stop generating. `invoke` streams
     as well, so that time limits count the wait for a token and never the length of an answer.
     """
+
+    _forces_calls: bool
 
     def _endpoint(self) -> Endpoint:
         raise NotImplementedError
 
     def _ends(self, chunk: ChatGenerationChunk) -> bool:
+        raise NotImplementedError
+
+    def _constrained(self, schema: dict[str, Any]) -> dict[str, Any]:
         raise NotImplementedError
 
     def get_num_tokens(self, text: str) -> int:
@@ -66,7 +73,40 @@ class RemoteModel:
 
         return await agenerate_from_stream(self._astream(*args, **kwargs))
 
-    def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+    def _stream(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        choice = forced_choice(kwargs)
+        if choice is None:
+            yield from self._whole(messages, *args, **kwargs)
+            return
+        if self._forces_calls:
+            chunks = list(self._whole(messages, *args, **kwargs))
+            if any(_calls(chunk) for chunk in chunks):
+                yield from chunks
+                return
+            self._forces_calls = False
+        bound = {**_without_tools(kwargs), **self._constrained(call_schema(choice))}
+        yield as_call(choice, self._whole(call_prompt(choice, messages), **bound))
+
+    async def _astream(
+        self, messages: list[BaseMessage], *args: Any, **kwargs: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        choice = forced_choice(kwargs)
+        if choice is None:
+            async for chunk in self._awhole(messages, *args, **kwargs):
+                yield chunk
+            return
+        if self._forces_calls:
+            chunks = [chunk async for chunk in self._awhole(messages, *args, **kwargs)]
+            if any(_calls(chunk) for chunk in chunks):
+                for chunk in chunks:
+                    yield chunk
+                return
+            self._forces_calls = False
+        bound = {**_without_tools(kwargs), **self._constrained(call_schema(choice))}
+        yield as_call(choice, [chunk async for chunk in self._awhole(call_prompt(choice, messages), **bound)])
+
+    def _whole(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        """The library's stream, its errors translated, an early end among them."""
         ended = False
         with mapped(self._endpoint()):
             for chunk in super()._stream(*args, **kwargs):  # type: ignore[misc]
@@ -75,7 +115,7 @@ class RemoteModel:
         if not ended:
             raise broken_off(self._endpoint())
 
-    async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
+    async def _awhole(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
         ended = False
         with mapped(self._endpoint()):
             async for chunk in super()._astream(*args, **kwargs):  # type: ignore[misc]
@@ -83,3 +123,11 @@ class RemoteModel:
                 yield chunk
         if not ended:
             raise broken_off(self._endpoint())
+
+
+def _calls(chunk: ChatGenerationChunk) -> bool:
+    return bool(getattr(chunk.message, "tool_call_chunks", None) or getattr(chunk.message, "tool_calls", None))
+
+
+def _without_tools(bound: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in bound.items() if key not in ("tools", "tool_choice", "parallel_tool_calls")}

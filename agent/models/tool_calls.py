@@ -123,7 +123,7 @@ class ToolChoice:
             raise ModelError(
                 f"The model could not be held to the arguments of its tools ({names}).",
                 kept="No tool was called.",
-                fix="Simplify their argument schemas; a contradiction such as minimum > maximum has this effect.",
+                fix="Simplify their argument schemas; minimum > maximum, for one, cannot be satisfied.",
             )
         return name, arguments
 

@@ -2,76 +2,108 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import signal
+import random
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from agent.database import check, connect, mapped_errors, migrate
+from agent.database import connect, mapped_errors, migrate, writing
 from agent.errors import DatabaseError
+from agent.memory import FactStore, open_checkpointer
 from agent.records import Records
 from agent.schema import Turn
 
+ROOT = Path(__file__).parents[2]
+NOBODY = 65534
 
-def a_turn(number: int, thread: str = "t", text: str = "answer") -> Turn:
-    return Turn(f"turn{number}", thread, f"question {number}", text, "done", created_at=f"2026-01-01T00:00:{number:02}")
+
+def a_turn(number: int, text: str = "answer") -> Turn:
+    return Turn(f"turn{number}", "t", f"question {number}", text, "done", created_at=f"2026-01-01T00:00:{number:02}")
 
 
-def test_commits_are_durable_and_the_file_is_private(tmp_path: Path) -> None:
-    database = tmp_path / "deep" / "ratchet.db"
-    connection = connect(database)
-    assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-    assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
-    connection.execute("CREATE TABLE x (y)")
-    connection.commit()
-    assert {oct(path.stat().st_mode & 0o777) for path in database.parent.iterdir()} == {"0o600"}
+def numbers(texts: list[str]) -> np.ndarray:
+    return np.eye(4, dtype="f4")[: len(texts)]
+
+
+def program(source: str, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", textwrap.dedent(source), *map(str, arguments)]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+
+
+def damage(database: Path) -> list[str]:
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        return [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
+
+
+OPENERS: tuple[Callable[[Path], object], ...] = (
+    open_checkpointer,
+    Records,
+    lambda database: FactStore(database, numbers, "numbers"),
+)
+each_opener = pytest.mark.parametrize("opener", OPENERS, ids=["checkpointer", "records", "facts"])
+
+
+def test_commits_are_durable_and_deletions_overwrite(tmp_path: Path) -> None:
+    connection = connect(tmp_path / "deep" / "ratchet.db", busy_seconds=7)
+    settings = {
+        name: connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("journal_mode", "synchronous", "secure_delete", "foreign_keys", "busy_timeout")
+    }
     connection.close()
+    full = 2
+    assert settings == {
+        "journal_mode": "wal", "synchronous": full, "secure_delete": 1, "foreign_keys": 1, "busy_timeout": 7000
+    }
 
 
-def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+def test_every_connection_is_durable(tmp_path: Path) -> None:
+    saver, records = open_checkpointer(tmp_path / "ratchet.db"), Records(tmp_path / "ratchet.db")
+    facts = FactStore(tmp_path / "ratchet.db", numbers, "numbers")
+    for connection in (saver.conn, records._connection, facts._connection):
+        assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
+        assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        connection.close()
+
+
+def test_the_files_are_private_even_if_they_were_not(tmp_path: Path) -> None:
+    database = tmp_path / "home" / "ratchet.db"
+    Records(database).close()
+    database.chmod(0o644)
+    records = Records(database)
+    records.append(a_turn(1))
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in database.parent.iterdir()}
+    records.close()
+    assert modes == dict.fromkeys(["ratchet.db", "ratchet.db-wal", "ratchet.db-shm"], "0o600")
+
+
+@each_opener
+def test_a_file_that_is_no_database(tmp_path: Path, opener: Callable[[Path], object]) -> None:
     database = tmp_path / "ratchet.db"
     database.write_text("these are my holiday notes, not a database at all" * 100)
-    with pytest.raises(DatabaseError, match="not a Ratchet database"):
-        Records(database)
-    assert database.read_text().startswith("these are my holiday notes")
-
-
-def test_a_lock_held_by_another_program(tmp_path: Path) -> None:
-    database = tmp_path / "ratchet.db"
-    Records(database).close()
-    other = sqlite3.connect(database)
-    other.execute("BEGIN IMMEDIATE")
-    waiting = connect(database, busy_seconds=0.05)
-    with pytest.raises(DatabaseError, match="locked") as caught, mapped_errors(database):
-        waiting.execute("INSERT INTO threads VALUES ('a', 'b', 'c')")
+    before = database.read_bytes()
+    with pytest.raises(DatabaseError, match="not a Ratchet database") as caught:
+        opener(database)
+    assert caught.value.kept
     assert caught.value.fix
-    other.close()
-    waiting.close()
+    assert database.read_bytes() == before
 
 
-def test_a_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
-    records = Records(tmp_path / "ratchet.db")
-    records.append(a_turn(1))
-    pages = records._connection.execute("PRAGMA page_count").fetchone()[0]
-    records._connection.execute(f"PRAGMA max_page_count={pages}")
-    with pytest.raises(DatabaseError, match="disk is full"):
-        records.append(a_turn(2, text="x" * 1_000_000))
-    assert [turn.turn_id for turn in records.turns("t")] == ["turn1"]
-    records.close()
-    assert check(tmp_path / "ratchet.db") == []
-
-
-def test_a_read_only_database(tmp_path: Path) -> None:
-    records = Records(tmp_path / "ratchet.db")
-    records._connection.execute("PRAGMA query_only=ON")
+def test_a_folder_in_the_place_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "ratchet.db").mkdir()
     with pytest.raises(DatabaseError, match="cannot be written"):
-        records.append(a_turn(1))
-    records.close()
+        Records(tmp_path / "ratchet.db")
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
@@ -80,41 +112,181 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         connect(tmp_path / "file" / "ratchet.db")
 
 
-def test_a_newer_format_is_refused_untouched(tmp_path: Path) -> None:
+@each_opener
+def test_a_newer_format_is_refused_untouched(tmp_path: Path, opener: Callable[[Path], object]) -> None:
     database = tmp_path / "ratchet.db"
-    Records(database).close()
-    connection = sqlite3.connect(database)
-    connection.execute("PRAGMA user_version=99")
-    connection.close()
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA user_version=99")
+    before = database.read_bytes()
     with pytest.raises(DatabaseError, match="newer version"):
-        Records(database)
+        opener(database)
+    assert database.read_bytes() == before
 
 
 def test_a_failing_migration_changes_nothing(tmp_path: Path) -> None:
     database = tmp_path / "ratchet.db"
-    connection = connect(database, autocommit=True)
+    connection = sqlite3.connect(database, isolation_level=None)
     with pytest.raises(DatabaseError):
-        migrate(connection, database, ("CREATE TABLE a (b); CREATE TABLE a (b)",))
+        migrate(connection, database, (("CREATE TABLE a (b)",), ("CREATE TABLE a (b)",)))
     assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     assert connection.execute("PRAGMA user_version").fetchone()[0] == 0
+    migrate(connection, database, (("CREATE TABLE a (b)",), ("CREATE TABLE c (d)", "INSERT INTO c VALUES (';')")))
+    assert connection.execute("SELECT d FROM c").fetchone()[0] == ";"
     connection.close()
 
 
-def test_a_damaged_file_is_found_by_the_check(tmp_path: Path) -> None:
+HOLD = """
+    import sqlite3, sys
+    connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_lock_held_by_another_program(tmp_path: Path) -> None:
     database = tmp_path / "ratchet.db"
     records = Records(database)
-    for number in range(40):
-        records.append(a_turn(number, text="words " * 400))
-    records._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    records.append(a_turn(1))
+    with program(HOLD, database) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        waiting = connect(database, busy_seconds=0.05)
+        with pytest.raises(DatabaseError, match="locked by another program") as caught, writing(waiting, database):
+            pass
+        assert caught.value.fix
+        assert [turn.turn_id for turn in records.turns("t")] == ["turn1"]
+        holder.communicate("go\n")
+    with writing(waiting, database):
+        waiting.execute("UPDATE threads SET title = 'free again'")
+    assert records.threads()[0].title == "free again"
+    waiting.close()
     records.close()
-    data = bytearray(database.read_bytes())
-    data[8192:16384] = bytes(8192)
-    database.write_bytes(data)
+
+
+def test_a_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
+    database = tmp_path / "ratchet.db"
+    records = Records(database)
+    records.append(a_turn(1))
+    pages = records._connection.execute("PRAGMA page_count").fetchone()[0]
+    records._connection.execute(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(DatabaseError, match="disk is full"):
+        records.append(a_turn(2, text="x" * 1_000_000))
+    assert [turn.turn_id for turn in records.turns("t")] == ["turn1"]
+    records._connection.execute("PRAGMA max_page_count=1000000")
+    records.append(a_turn(2))
+    assert len(records.turns("t")) == 2
+    records.close()
+    assert damage(database) == []
+
+
+LIMITED = """
+    import resource, sys
+    from pathlib import Path
+    from agent.errors import DatabaseError
+    from agent.records import Records
+    from agent.schema import Turn
+    records = Records(Path(sys.argv[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
     try:
-        findings = check(database)
+        for number in range(1000):
+            records.append(Turn(f"turn{number}", "t", "q", "word " * 1000, "done", created_at="2026"))
+            print(number, flush=True)
     except DatabaseError as error:
-        findings = [str(error)]
-    assert findings
+        print(error.what)
+"""
+
+
+def test_a_disk_that_refuses_a_write_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    database = tmp_path / "ratchet.db"
+    with program(LIMITED, database) as child:
+        output, errors = child.communicate()
+    assert child.returncode == 0, errors
+    *acknowledged, message = output.splitlines()
+    assert "refused" in message or "full" in message
+    assert len(acknowledged) > 3
+    with contextlib.closing(Records(database)) as records:
+        assert {f"turn{number}" for number in acknowledged} <= {turn.turn_id for turn in records.turns("t")}
+    assert damage(database) == []
+
+
+@contextlib.contextmanager
+def without_privileges() -> Iterator[None]:
+    """File permissions do not stop root, so the block runs as nobody."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can reach, unlike pytest's."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        Records(Path(name) / "ratchet.db").close()
+        yield Path(name)
+        Path(name).chmod(0o777)
+
+
+def test_a_read_only_file_can_be_read_and_says_so_when_written(open_folder: Path) -> None:
+    database = open_folder / "ratchet.db"
+    with contextlib.closing(Records(database)) as records:
+        records.append(a_turn(1))
+    database.chmod(0o444)
+    with without_privileges(), contextlib.closing(Records(database)) as records:
+        assert [turn.turn_id for turn in records.turns("t")] == ["turn1"]
+        with pytest.raises(DatabaseError, match="cannot be written"):
+            records.append(a_turn(2))
+    assert not database.stat().st_mode & 0o222
+
+
+def test_a_read_only_folder(open_folder: Path) -> None:
+    (open_folder / "ratchet.db").chmod(0o444)
+    open_folder.chmod(0o555)
+    with without_privileges():
+        with pytest.raises(DatabaseError, match="cannot be written"):
+            Records(open_folder / "ratchet.db")
+        with pytest.raises(DatabaseError, match="cannot be created"):
+            Records(open_folder / "another.db")
+
+
+def test_damage_is_reported_as_damage(tmp_path: Path) -> None:
+    database = tmp_path / "ratchet.db"
+    with contextlib.closing(Records(database)) as records:
+        for number in range(40):
+            records.append(a_turn(number, text="words " * 400))
+    data = bytearray(database.read_bytes())
+    data[4096:] = b"\xff" * (len(data) - 4096)
+    database.write_bytes(data)
+    with pytest.raises(DatabaseError, match="is damaged") as caught:
+        Records(database).turns("t")
+    assert "unharmed" not in caught.value.kept
+
+
+def test_a_closed_database_is_a_clear_error_too(tmp_path: Path) -> None:
+    records = Records(tmp_path / "ratchet.db")
+    records.close()
+    records.close()
+    with pytest.raises(DatabaseError, match="closed"):
+        records.threads()
+
+
+def test_an_error_inside_a_transaction_takes_all_of_it_back(tmp_path: Path) -> None:
+    database = tmp_path / "ratchet.db"
+    connection = connect(database)
+    with pytest.raises(KeyError), writing(connection, database):
+        connection.execute("INSERT INTO threads VALUES ('a', 'b', 'c')")
+        raise KeyError
+    with pytest.raises(DatabaseError), mapped_errors(database):
+        connection.execute("SELECT * FROM nothing")
+    assert connection.execute("SELECT count(*) FROM threads").fetchone()[0] == 0
+    connection.close()
 
 
 WRITER = """
@@ -133,25 +305,91 @@ WRITER = """
 
 def test_no_acknowledged_turn_is_lost_to_kill_9(tmp_path: Path) -> None:
     database = tmp_path / "ratchet.db"
-    acknowledged = 0
-    for round_number in range(8):
-        child = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(WRITER), str(database), str(acknowledged)],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=Path(__file__).parents[2],
-        )
-        assert child.stdout is not None
-        for _ in range(3 + 7 * round_number):
-            acknowledged = max(acknowledged, int(child.stdout.readline()) + 1)
-        os.kill(child.pid, signal.SIGKILL)
-        rest = child.stdout.read().split()
-        child.wait()
-        child.stdout.close()
-        acknowledged = max([acknowledged, *(int(number) + 1 for number in rest)])
-        records = Records(database)
-        recorded = {turn.turn_id for turn in records.turns("t")}
-        records.close()
-        assert {f"turn{number}" for number in range(acknowledged)} <= recorded
-        assert check(database) == []
-        acknowledged = len(recorded)
+    chance = random.Random(20)
+    following, acknowledged = 0, set[str]()
+    for _ in range(20):
+        with program(WRITER, database, following) as child:
+            assert child.stdout is not None
+            for _ in range(chance.randrange(1, 30)):
+                acknowledged.add(child.stdout.readline().strip())
+            time.sleep(chance.uniform(0, 0.01))
+            child.kill()
+            acknowledged |= set(child.stdout.read().splitlines())
+        with contextlib.closing(Records(database)) as records:
+            recorded = {turn.turn_id.removeprefix("turn") for turn in records.turns("t")}
+        assert acknowledged <= recorded
+        assert len(recorded) <= len(acknowledged) + 20  # at most one unacknowledged turn a kill
+        assert damage(database) == []
+        following = len(recorded)
+
+
+OPENER = """
+    import sys
+    from pathlib import Path
+    import numpy as np
+    from agent.memory import FactStore, open_checkpointer
+    from agent.records import Records
+    print("ready", flush=True)
+    for name in sys.stdin:
+        database = Path(name.strip())
+        open_checkpointer(database).conn.close()
+        Records(database).close()
+        FactStore(database, lambda texts: np.eye(4, dtype="f4")[: len(texts)], "numbers").close()
+        print("opened", flush=True)
+"""
+
+
+def test_programs_that_create_the_database_together(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        children = [stack.enter_context(program(OPENER)) for _ in range(4)]
+        for child in children:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "ready\n"
+        for number in range(15):
+            for child in children:
+                assert child.stdin is not None
+                child.stdin.write(f"{tmp_path / str(number)}.db\n")
+                child.stdin.flush()
+        for child in children:
+            output, errors = child.communicate()
+            assert output == "opened\n" * 15, errors
+
+
+@each_opener
+def test_a_set_up_that_was_cut_off_is_finished_by_the_next(
+    tmp_path: Path, opener: Callable[[Path], object]
+) -> None:
+    """Whatever statement the set-up dies at, nothing of it remains to trip the next one."""
+    database, step = tmp_path / "ratchet.db", 0
+    finished = False
+    while not finished:
+        step += 1
+        finished = _cut_off(opener, database, step)
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name LIKE '%store%'").fetchone()[0]
+        assert finished or tables == 0
+    opener(database)
+    assert step > 3
+
+
+def _cut_off(opener: Callable[[Path], object], database: Path, step: int) -> bool:
+    child = os.fork()
+    if child == 0:
+        seen = 0
+
+        def count(name: str, _: tuple[object, ...]) -> None:
+            nonlocal seen
+            seen += name == "sqlite3.connect/handle"
+
+        sys.addaudithook(count)
+        statements = iter(range(1_000_000))
+
+        def trace(frame: object, event: str, argument: object) -> None:
+            if event == "c_call" and getattr(argument, "__name__", "") == "execute" and next(statements) + 1 == step:
+                os._exit(9)
+
+        sys.setprofile(trace)
+        opener(database)
+        sys.setprofile(None)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -53,13 +53,11 @@ def imported(path: Path) -> Iterator[str]:
 
 
 @each_file
-def test_a_file_is_short_and_says_what_it_is_for(path: Path) -> None:
+def test_a_file_is_short_and_named_for_what_it_holds(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     limit = MAX_TEST_LINES if name_of(path).startswith("tests/") else MAX_LINES
     assert text.count("\n") <= limit
     assert path.stem not in VAGUE
-    if text.strip():
-        assert ast.get_docstring(tree_of(path)), "a module begins with a docstring"
 
 
 @each_file

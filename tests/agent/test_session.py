@@ -1,0 +1,291 @@
+"""The one door: turns stream, are recorded, can be cancelled, resumed, undone, and never block each other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import prompts
+from agent.config import Settings
+from agent.errors import IndexMissing, QuestionError, RatchetError, ServerUnreachable, SessionBusy
+from agent.schema import Done, Failed, Note, Retrieved, Token
+from agent.session import ChatSession
+from tests.agent.scripted import ScriptedModel
+
+HOUSE = """# The house
+
+The door of the house is painted blue. The house was built in 1901 by Ada Byron.
+
+## Garden
+
+Seven apple trees grow in the garden behind the house.
+"""
+
+Open = Callable[..., ChatSession]
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Path:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "house.md").write_text(HOUSE)
+    return folder
+
+
+@pytest.fixture
+def open_session(settings: Settings) -> Any:
+    opened: list[ChatSession] = []
+
+    def open_one(*script: Any, thread_id: str | None = None, **changes: Any) -> ChatSession:
+        model = ScriptedModel(script=list(script))
+        update = {"model": settings.model.model_copy(update={"name": "openai:scripted"})} | changes
+        session = ChatSession(settings.model_copy(update=update), model=model, thread_id=thread_id)
+        opened.append(session)
+        return session
+
+    yield open_one
+    for session in opened:
+        session.close()
+
+
+def test_a_turn_is_streamed_cited_and_recorded(open_session: Open, documents: Path) -> None:
+    session = open_session("The door of the house is painted blue.")
+    assert session.ingest([documents]).added == 1
+    events = list(session.stream("What colour is the door of the house?"))
+    assert isinstance(events[0], Retrieved)
+    assert isinstance(events[-1], Done)
+    turn = events[-1].turn
+    assert "".join(event.text for event in events if isinstance(event, Token)) == turn.answer
+    assert turn.answer == "The door of the house is painted blue. [1]"
+    (citation,) = turn.citations
+    assert citation.source == str(documents / "house.md")
+    assert citation.text == "The door of the house is painted blue."
+    assert HOUSE.splitlines()[citation.start_line - 1].startswith(citation.text)
+    assert session.turns() == [turn]
+    assert (turn.model, turn.prompt_version) == ("openai:scripted", prompts.version())
+    assert turn.timings.total >= (turn.timings.first_token or 0) > 0
+
+
+def test_without_documents_it_chats_and_says_so(open_session: Open) -> None:
+    session = open_session("Hello!")
+    events = list(session.stream("Hi"))
+    assert Note(prompts.NOTE_NO_INDEX) in events
+    with pytest.raises(IndexMissing, match="ratchet ingest"):
+        session.search("anything")
+
+
+@pytest.mark.parametrize("question", ["", "  \n", "x" * 100_000])
+def test_questions_that_cannot_be_asked(open_session: Open, question: str) -> None:
+    session = open_session()
+    with pytest.raises(QuestionError) as caught:
+        session.ask(question)
+    assert caught.value.fix
+    assert session.records.threads() == []
+
+
+def test_the_conversation_continues_in_another_session(open_session: Open) -> None:
+    first = open_session("I am Ratchet.")
+    first.ask("Who are you?")
+    second = open_session("As I said.", thread_id=first.thread_id)
+    second.ask("Say that again")
+    assert [message.content for message in second.last_prompt[1:3]] == ["Who are you?", "I am Ratchet."]
+
+
+def test_cancelling_keeps_what_was_said(open_session: Open) -> None:
+    session = open_session("one two three four five six", "Next.")
+    model: Any = session._given
+    model._after_first = session.cancel
+    turn = session.ask("Count")
+    assert turn.status == "cancelled"
+    assert model.said <= 2
+    model._after_first = None
+    assert session.ask("And now?").answer == "Next."
+
+
+def test_a_reader_that_leaves_cancels_the_turn(open_session: Open) -> None:
+    session = open_session(" ".join(map(str, range(500))))
+    model: Any = session._given
+    model._after_first = lambda: time.sleep(0.01)
+    events = session.stream("Talk")
+    next(event for event in events if isinstance(event, Token))
+    events.close()  # type: ignore[attr-defined]
+    assert model.said < 20
+    assert [turn.status for turn in session.turns()] == ["cancelled"]
+
+
+def test_one_question_at_a_time(open_session: Open) -> None:
+    session = open_session("one two three")
+    events = session.stream("First")
+    next(events)
+    with pytest.raises(SessionBusy):
+        next(session.stream("Second"))
+    list(events)
+
+
+def test_a_broken_model_is_reported_and_the_turn_resumed(open_session: Open) -> None:
+    session = open_session(ServerUnreachable("No answer at 10.0.0.1.", fix="Start it."), "Here I am.")
+    events = list(session.stream("Are you there?"))
+    assert Failed("No answer at 10.0.0.1.", "The question is kept and can be resumed.", "Start it.") in events
+    assert isinstance(events[-1], Done)
+    assert events[-1].turn.status == "error"
+    assert session.turns() == []
+    assert session.pending == "Are you there?"
+    resumed = list(session.resume())
+    assert isinstance(resumed[-1], Done)
+    assert resumed[-1].turn.answer == "Here I am."
+    assert session.pending is None
+    assert list(session.resume()) == []
+
+
+def test_asking_on_after_a_break_says_what_was_dropped(open_session: Open) -> None:
+    session = open_session(ServerUnreachable("Gone.", fix="Start it."), "Yes.")
+    with pytest.raises(RatchetError, match="Gone"):
+        session.ask("First question")
+    assert prompts.NOTE_DROPPED.format(question="First question") in session.ask("Second question").notes
+
+
+def test_undo_takes_the_turn_out_of_the_conversation(open_session: Open) -> None:
+    session = open_session("One.", "Two.", "Three.")
+    session.ask("First")
+    second = session.ask("Second")
+    undone = session.undo()
+    assert undone == second
+    session.ask("Third, and that again?")
+    assert "Second" not in str(session.last_prompt)
+    assert [turn.question for turn in session.turns()] == ["First", "Third, and that again?"]
+    assert session.records.turn(second.turn_id) is not None
+
+
+def test_undo_of_nothing(open_session: Open) -> None:
+    assert open_session().undo() is None
+
+
+def test_facts_are_remembered_recalled_and_forgotten(open_session: Open) -> None:
+    session = open_session("Your name is Ada.", "I do not know.")
+    assert session.ask("Remember that my name is Ada.").answer == prompts.REMEMBERED.format(fact="my name is Ada.")
+    session.new_thread()
+    session.ask("What is my name?")
+    assert "my name is Ada." in str(session.last_prompt[-1].content)
+    session.facts.delete(session.facts.all()[0].fact_id)
+    session.new_thread()
+    session.ask("What is my name?")
+    assert "Ada" not in str(session.last_prompt[-1].content)
+
+
+def test_long_conversations_are_summarized_within_budget(open_session: Open, settings: Settings) -> None:
+    agent = settings.agent.model_copy(update={"history_tokens": 120})
+    answers = [f"Answer number {n} " + "with many words " * 6 for n in range(6)]
+    script: list[str] = []
+    for answer in answers:
+        script += [answer, "SUMMARY of the talk."]
+    session = open_session(*script, agent=agent)
+    notes: list[str] = []
+    for number in range(6):
+        notes += session.ask(f"Question number {number}?").notes
+    assert prompts.NOTE_SUMMARIZED in notes
+    state = session._runtime.graph.get_state(session._config(session._runtime)).values
+    assert len(state["history"]) < 12
+    assert state["summary"]
+    assert len(session.turns()) == 6
+
+
+def test_deleting_a_thread_leaves_nothing_of_it(open_session: Open, settings: Settings) -> None:
+    session = open_session("The canary sings.")
+    session.ask("What does the canary do?")
+    session.delete_thread(session.thread_id)
+    assert session.records.threads() == []
+    session._runtime.records._connection.execute("VACUUM")
+    session.close()
+    data = b"".join(path.read_bytes() for path in settings.home.glob("ratchet.db*"))
+    assert b"canary" not in data
+
+
+def test_feedback_is_recorded(open_session: Open) -> None:
+    session = open_session("Green.")
+    turn = session.ask("What colour?")
+    session.feedback(turn.turn_id, -1, correction="Blue.")
+    assert [item.correction for item in session.records.feedback(turn.turn_id)] == ["Blue."]
+
+
+def test_the_api_key_is_nowhere_in_the_database(open_session: Open, settings: Settings) -> None:
+    from pydantic import SecretStr
+
+    model = settings.model.model_copy(update={"name": "openai:x", "api_key": SecretStr("sk-canary-12345")})
+    session = open_session("Hello.", model=model)
+    session.ask("Hi")
+    session.close()
+    assert b"sk-canary" not in b"".join(path.read_bytes() for path in settings.home.glob("ratchet.db*"))
+
+
+async def test_async_streams_the_same_events(open_session: Open) -> None:
+    session = open_session("alpha beta gamma", "delta")
+    events = [event async for event in session.astream("Say it")]
+    assert "".join(event.text for event in events if isinstance(event, Token)) == "alpha beta gamma"
+    assert (await session.aask("More")).answer == "delta"
+
+
+async def test_cancelling_the_task_cancels_the_turn(open_session: Open) -> None:
+    session = open_session(" ".join(map(str, range(300))))
+    model: Any = session._given
+    begun = threading.Event()
+    release = threading.Event()
+    model._after_first = lambda: (begun.set(), release.wait(5))
+
+    async def read() -> None:
+        async for _ in session.astream("Talk"):
+            pass
+
+    task = asyncio.create_task(read())
+    await asyncio.to_thread(begun.wait, 10)
+    task.cancel()
+    asyncio.get_running_loop().call_later(0.05, release.set)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert model.said < 20
+    assert [turn.status for turn in session.turns()] == ["cancelled"]
+
+
+CHILD = """
+    import sys
+    from agent.config import load_settings
+    from agent.session import ChatSession
+    from tests.agent.scripted import ScriptedModel
+    model = ScriptedModel(script=["word " * 2000] * 50)
+    model._after_first = lambda: __import__("time").sleep(0.002)
+    session = ChatSession(load_settings({"model": {"name": "openai:scripted"}}), model=model, thread_id="t")
+    print("ready", flush=True)
+    for event in session.stream("Tell me a long story"):
+        print(type(event).__name__, flush=True)
+"""
+
+
+def test_a_killed_turn_is_resumed(open_session: Open) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(CHILD)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert child.stdout is not None
+    while "Token" not in child.stdout.readline():
+        assert child.poll() is None
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    session = open_session("The story ends.", thread_id="t")
+    assert session.pending == "Tell me a long story"
+    (*_, done) = session.resume()
+    assert isinstance(done, Done)
+    assert done.turn.answer == "The story ends."
+    assert [turn.question for turn in session.turns()] == ["Tell me a long story"]
