@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SMALL_MODEL = "local:default"
 DEFAULT_CONTEXT = 8192  # tokens, for a model that does not say
+MAX_QUOTE_CHARS = 400
 MIN_SENTENCE_WORDS = 3  # content words; shorter lines are captions and leftovers of markup
 
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
@@ -124,8 +125,7 @@ def build_prompt(material: Material, budget: Budget, count: Callable[[str], int]
     else:
         blocks.append(material.question)
     human = HumanMessage("\n\n".join(blocks))
-    ranked = ranked_sentences(material.question, material.passages) if budget.small and passages else []
-    nearest = ranked[0] if ranked else None
+    nearest = nearest_quote(material.question, material.passages) if budget.small and passages else None
     return Prompt([*system, *history, human, *material.draft], tuple(notes), nearest)
 
 
@@ -209,18 +209,39 @@ def _best_sentences(material: Material, limit: int, count: Callable[[str], int])
 
 
 def ranked_sentences(question: str, passages: Sequence[Passage]) -> list[tuple[int, Span]]:
-    """The sentences of the passages (by index), those that share most with the question first.
+    """The sentences of the passages (by index), those that share the rarest words with the question first.
 
     A passage's own rank counts too, and so does what comes early in it: a hit is often announced before it
     is explained.
     """
+    candidates = [
+        (index, place, span)
+        for index, passage in enumerate(passages)
+        for place, span in enumerate(_sentences(passage))
+    ]
     wanted = content_words(question)
-    scored: list[tuple[float, int, Span]] = []
-    for index, passage in enumerate(passages):
-        for place, span in enumerate(_sentences(passage)):
-            overlap = len(wanted & span.words) / (len(wanted) or 1)
-            scored.append((overlap - 0.12 * index - 0.01 * place, index, span))
-    return [(index, span) for _, index, span in sorted(scored, key=lambda item: -item[0])]
+    weights = {word: 1 / (1 + sum(word in span.words for _, _, span in candidates)) for word in wanted}
+    whole = sum(weights.values()) or 1.0
+
+    def merit(item: tuple[int, int, Span]) -> float:
+        index, place, span = item
+        shared = sum(weights[word] for word in wanted & span.words)
+        return shared / whole - 0.1 * index - 0.01 * place
+
+    return [(index, span) for index, _, span in sorted(candidates, key=merit, reverse=True)]
+
+
+def nearest_quote(question: str, passages: Sequence[Passage]) -> tuple[int, Span] | None:
+    """The sentence nearest to the question, with the one after it where nothing stands between them."""
+    ranked = ranked_sentences(question, passages)
+    if not ranked:
+        return None
+    index, best = ranked[0]
+    text = passages[index].text
+    after = next((span for span in _sentences(passages[index]) if span.start >= best.end), None)
+    if after is None or text[best.end : after.start].strip() or after.end - best.start > MAX_QUOTE_CHARS:
+        return index, best
+    return index, Span(best.start, after.end, best.words | after.words)
 
 
 def _sentences(passage: Passage) -> list[Span]:

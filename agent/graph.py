@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
     from agent.schema import Fact
 
+# Unsupported sentences after which a model is stopped in strict mode: a small one does not find back.
+SMALL_PATIENCE = 2
+LARGE_PATIENCE = 20
+
 
 class TurnState(TypedDict, total=False):
     """One turn in progress, and what the next one will remember of the conversation."""
@@ -54,7 +58,7 @@ class TurnState(TypedDict, total=False):
     citations: list[dict[str, Any]]
     notes: list[str]
     usage: dict[str, int]
-    timings: dict[str, float | None]
+    timings: dict[str, float]
 
 
 def fresh_turn(start: dict[str, Any], notes: Sequence[str]) -> TurnState:
@@ -85,7 +89,7 @@ class Dependencies:
     Attributes:
         offer: the tools worth offering for a question, ready for `bind_tools`.
         finish: records the finished turn and folds it into the conversation; returns the state to keep.
-        strict: show only sentences that the documents support.
+        strict: show only sentences that the documents support; always so for a small model.
         refuse: say "not in your documents" without asking the model when nothing relevant was found.
     """
 
@@ -204,16 +208,21 @@ class TurnNodes:
         prompt = build_prompt(self._material(state, passages), deps.budget, deps.model.get_num_tokens)
         deps.last_prompt = prompt.messages
         notes = self._note(state.get("notes", []), *prompt.notes)
-        speech = Speech(passages if state.get("relevant") else [], deps.clock, strict=deps.strict)
-        message = speech.listen(self._caller(state), prompt.messages)
+        speech = Speech(
+            passages if state.get("relevant") else [],
+            deps.clock,
+            strict=deps.strict or deps.budget.small,
+            patience=SMALL_PATIENCE if deps.budget.small else LARGE_PATIENCE,
+        )
+        offered = self._offered(state)
+        if prompt.nearest and not offered and not state.get("steps"):
+            speech.quote(prompt.nearest)
+        message = speech.listen(self._caller(offered), prompt.messages, deps.model.get_num_tokens)
         steps = state.get("steps", 0) + 1
-        timings = {**state.get("timings", {})}
-        if speech.first_token is not None:
-            timings.setdefault("first_token", speech.first_token)
         update: TurnState = {
             "steps": steps,
             "usage": _sum_usage(state.get("usage", {}), message),
-            "timings": timings,
+            "timings": speech.timings() | state.get("timings", {}),
             "draft": [*state.get("draft", []), message],
             "notes": notes,
         }
@@ -222,8 +231,6 @@ class TurnNodes:
         if message.tool_calls:
             return update | self._answered(update, prompts.STEP_LIMIT.format(steps=steps), "limit")
         status = speech.status(message)
-        if prompt.nearest:
-            speech.quote(prompt.nearest)
         remarks = self._note(notes, *speech.remarks(status, deps.budget.answer))
         said = cast(TurnState, speech.result(status))
         return update | said | {"notes": remarks}
@@ -240,14 +247,18 @@ class TurnNodes:
             draft=state.get("draft", []),
         )
 
-    def _caller(self, state: TurnState) -> Any:
-        """The model with the tools worth offering now; a small model gets each tool's one chance."""
-        deps = self._deps
-        offered = deps.offer(state["question"])
-        if not offered or (deps.budget.small and state.get("tool_calls")):
-            return deps.model
+    def _offered(self, state: TurnState) -> Sequence[Any]:
+        """The tools worth offering now; a small model gets each question's tools once."""
+        if self._deps.budget.small and state.get("tool_calls"):
+            return ()
+        return self._deps.offer(state["question"])
+
+    def _caller(self, offered: Sequence[Any]) -> Any:
+        if not offered:
+            return self._deps.model
         # A small model is offered a tool only with its arguments at hand, so all it decides is which.
-        return deps.model.bind_tools(offered, tool_choice="any" if deps.budget.small else None)
+        choice = "any" if self._deps.budget.small else None
+        return self._deps.model.bind_tools(offered, tool_choice=choice)
 
     def tools(self, state: TurnState) -> TurnState:
         """Run the tool calls the model asked for, in order; a failing tool is an answer, not a crash."""

@@ -124,7 +124,8 @@ class CitationStream:
     """Passes an answer through as it is generated and closes each supported sentence with its number.
 
     Markers written by the model are taken out: they are hints, checked like any other claim. Nothing is
-    held back but a marker that is being written, or, in strict mode, the sentence that is being checked.
+    held back but a marker that is being written, or, in strict mode, the sentence that is being checked: it is
+    then shown if it is supported and says something new.
 
     Attributes:
         text: the answer so far, with verified markers.
@@ -141,6 +142,7 @@ class CitationStream:
         self._code = False
         self._hint: int | None = None
         self._marked: dict[int, tuple[int, int, int]] = {}  # passage index -> number, start, end
+        self._said: list[frozenset[str]] = []
         self.text = ""
         self.sentences = self.supported = self.withheld = 0
 
@@ -184,15 +186,13 @@ class CitationStream:
         self._held = ""
         yield from self._close()
 
-    def aside(self, text: str) -> Iterator[Token]:
-        """Show a sentence of our own, on a line of its own."""
-        yield from self._show(("\n\n" if self.text.strip() else "") + text)
-
     def quote(self, index: int, span: Span) -> Iterator[Token | Cited]:
         """Show part of a passage word for word, with its number."""
         text = self._evidence.passages[index].text[span.start : span.end]
         yield from self._show("“" + " ".join(text.split()) + "”")
         yield from self._mark(index, span)
+        yield from self._show("\n\n")
+        self._said.append(span.words)
 
     def _add(self, text: str) -> Iterator[Token | Cited]:
         def take(match: re.Match[str]) -> str:
@@ -221,10 +221,13 @@ class CitationStream:
             self.sentences += 1
             self.supported += found is not None
         if self._strict:
-            if found is None and sentence.strip():
-                self.withheld += 1
+            if found is None:
+                self.withheld += bool(content_words(sentence))
                 return
-            yield from self._show(sentence)
+            if any(content_words(sentence) <= said for said in self._said):
+                return
+            self._said.append(frozenset(content_words(sentence)))
+            yield from self._show(sentence if self.text.strip() else sentence.lstrip())
         if found is not None:
             yield from self._mark(*found)
 

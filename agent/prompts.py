@@ -29,7 +29,6 @@ SUMMARIZE = (
 )
 
 REFUSAL = "Your documents do not say anything about this."
-CLOSEST = "Closest in your documents: "
 REMEMBERED = "I will remember: {fact}"
 STEP_LIMIT = "I stopped after {steps} model calls without reaching an answer. Ask again, or raise agent.max_steps."
 
@@ -43,7 +42,7 @@ NOTE_CUT = "The answer was cut at {tokens} tokens; raise model.max_tokens for lo
 NOTE_REPEATING = "The answer was stopped because it had begun to repeat itself."
 NOTE_UNSUPPORTED = "No sentence of this answer could be traced to your documents: check it before you rely on it."
 NOTE_PARTLY = "{count} of {total} sentences could not be traced to your documents; they carry no number."
-NOTE_WITHHELD = "{count} sentences were withheld because your documents do not support them (strict mode)."
+NOTE_WITHHELD = "{count} sentences of the model were withheld because your documents do not support them."
 NOTE_DROPPED = "An earlier question was interrupted and is left unanswered: “{question}”"
 
 

@@ -169,7 +169,7 @@ class Runtime:
             tool_calls=tuple(ToolCall(**item) for item in state.get("tool_calls", [])),
             notes=tuple(notes),
             usage=Usage(**state.get("usage", {})),
-            timings=Timings(timings.get("retrieve", 0.0), timings.get("first_token"), clock.elapsed()),
+            timings=Timings(**timings, total=clock.elapsed()),
             model=self.settings.model.name,
             adapter=self.settings.model.adapter,
             prompt_version=prompts.version(),

@@ -56,10 +56,15 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds since the question arrived; `first_token` is None when the model said nothing."""
+    """Seconds since the question arrived, and None for what did not happen.
+
+    `first_token` is the first piece of the answer that was shown, `model_token` the first that the model
+    generated: an answer may open with the words of a document, or wait for a sentence to be checked.
+    """
 
     retrieve: float = 0.0
     first_token: float | None = None
+    model_token: float | None = None
     total: float = 0.0
 
 

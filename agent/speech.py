@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage
+from langchain_core.messages.ai import UsageMetadata
 from langgraph.config import get_stream_writer
 
 from agent import prompts
@@ -30,27 +31,40 @@ class Clock:
 
 
 class Speech:
-    """Listens to one model call: streams tokens and citations, notices cancellation."""
+    """Listens to one model call: streams tokens and citations, notices cancellation and loss of the thread.
 
-    def __init__(self, passages: Sequence[Passage], clock: Clock, *, strict: bool) -> None:
+    Args:
+        passages: the evidence; empty when the answer does not rest on documents.
+        clock: the turn's clock.
+        strict: show only sentences that the evidence supports.
+        patience: in strict mode, unsupported sentences after which listening on is pointless.
+    """
+
+    def __init__(
+        self, passages: Sequence[Passage], clock: Clock, *, strict: bool, patience: int = 1_000_000
+    ) -> None:
         self._clock = clock
         self._strict = strict and bool(passages)
+        self._patience = patience
         self._passages = passages
         self._stream = CitationStream(passages, strict=self._strict)
         self._raw = ""
         self.cancelled = self.repeating = False
-        self.first_token: float | None = None
+        self.first_shown: float | None = None
+        self.first_generated: float | None = None
 
-    def listen(self, caller: Any, messages: list[AnyMessage]) -> AIMessage:
+    def quote(self, nearest: tuple[int, Span]) -> None:
+        """Open the answer with the words of the documents that come closest to the question."""
+        self._emit(self._stream.quote(*nearest))
+
+    def listen(self, caller: Any, messages: list[AnyMessage], count: Callable[[str], int]) -> AIMessage:
         """Stream the call to its end or to the cancellation; the message holds what was generated."""
         whole: AIMessageChunk | None = None
         chunks = caller.stream(messages)
         for chunk in chunks:
             whole = chunk if whole is None else whole + chunk
             self._take(str(chunk.text))
-            self.cancelled = self._clock.cancelled.is_set()
-            self.repeating = _repeats(self._raw)
-            if self.cancelled or self.repeating:
+            if self._enough():
                 chunks.close()
                 break
         self._emit(self._stream.finish())
@@ -59,30 +73,40 @@ class Speech:
         return AIMessage(
             self._raw,
             tool_calls=[] if self.cancelled else whole.tool_calls,
-            usage_metadata=whole.usage_metadata,
+            usage_metadata=whole.usage_metadata or self._counted(messages, count),
             response_metadata={"finish_reason": whole.response_metadata.get("finish_reason", "")},
         )
+
+    def _enough(self) -> bool:
+        self.cancelled = self._clock.cancelled.is_set()
+        self.repeating = _repeats(self._raw)
+        return self.cancelled or self.repeating or self._stream.withheld >= self._patience
+
+    def _counted(self, messages: list[AnyMessage], count: Callable[[str], int]) -> UsageMetadata:
+        """Usage of a call that was stopped before the model could report it."""
+        read = sum(count(str(message.content)) for message in messages)
+        written = count(self._raw)
+        return UsageMetadata(input_tokens=read, output_tokens=written, total_tokens=read + written)
 
     def _take(self, text: str) -> None:
         if not text:
             return
-        if self.first_token is None:
-            self.first_token = self._clock.elapsed()
+        if self.first_generated is None:
+            self.first_generated = self._clock.elapsed()
         self._raw += text
         self._emit(self._stream.feed(text))
 
-    def quote(self, nearest: tuple[int, Span]) -> None:
-        """Where no sentence was supported, add the sentence of the documents that comes closest."""
-        if self._passages and not self._stream.supported and not self.cancelled:
-            self._emit(self._stream.aside(prompts.CLOSEST))
-            self._emit(self._stream.quote(*nearest))
-
-    @staticmethod
-    def _emit(events: Any) -> None:
+    def _emit(self, events: Iterable[Token | Cited]) -> None:
         write = get_stream_writer()
         for event in events:
-            if isinstance(event, Token | Cited):
-                write(event)
+            if self.first_shown is None:
+                self.first_shown = self._clock.elapsed()
+            write(event)
+
+    def timings(self) -> dict[str, float]:
+        """When the first piece was shown, and when the model generated its first token, if they were."""
+        times = {"first_token": self.first_shown, "model_token": self.first_generated}
+        return {name: seconds for name, seconds in times.items() if seconds is not None}
 
     def status(self, message: AIMessage) -> str:
         """How the call ended: cancelled, cut by the token limit, or done."""

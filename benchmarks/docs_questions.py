@@ -71,9 +71,7 @@ def main() -> None:
     parser.add_argument("--details", type=Path, help="write one JSON line per question here")
     given = parser.parse_args()
     chosen = [
-        question
-        for answered in (True, False)
-        for question in questions(answered)[: given.only or None]
+        question for answered in (True, False) for question in questions(answered)[: given.only or None]
     ]
     facts = machine()
     model = ModelSettings(name=given.model, adapter=given.adapter)
@@ -92,7 +90,9 @@ def main() -> None:
 def ask(session: ChatSession, question: Question, docs: Path) -> Outcome:
     """Search for, then ask one question."""
     found = session.search(question.question, DEPTH)
-    ranks = [place for place, passage in enumerate(found.passages, 1) if _right(question, passage.source, docs)]
+    ranks = [
+        place for place, passage in enumerate(found.passages, 1) if _right(question, passage.source, docs)
+    ]
     session.new_thread()
     turn = session.ask(question.question)
     said = " ".join(turn.answer.lower().replace("*", "").replace("`", "").split())

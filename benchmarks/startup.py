@@ -22,7 +22,15 @@ from agent.records import Records
 from benchmarks.measure import Summary, Table, arguments, machine, publish, resident_mib, summarize
 from benchmarks.workspace import Workspace, options, questions, workspace
 
-HEAVY = ("torch", "transformers", "sentence_transformers", "langchain", "langchain_core", "langgraph", "faiss")
+HEAVY = (
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "langchain",
+    "langchain_core",
+    "langgraph",
+    "faiss",
+)
 HEAVY += ("numpy", "xllamacpp", "pydantic")
 CHAT_TURNS = 10
 CHAT_SECONDS = 300.0
@@ -34,7 +42,9 @@ def main() -> None:
     options(parser)
     parser.add_argument("--runs", type=int, default=10, help="cold starts")
     parser.add_argument("--help-runs", type=int, default=15)
-    parser.add_argument("--question", default="Which http code does RedirectResponse use if I don't say anything?")
+    parser.add_argument(
+        "--question", default="Which http code does RedirectResponse use if I don't say anything?"
+    )
     given = parser.parse_args()
     facts = machine()
     helped, imported = help_time(given.help_runs)
@@ -80,7 +90,9 @@ def cold_starts(place: Workspace, given: argparse.Namespace) -> tuple[Summary, S
     check = subprocess.run(place.command("ask", "--json", given.question), capture_output=True, check=True)
     turn = json.loads(check.stdout)
     if not turn["passages"] or not turn["usage"]["prompt_tokens"]:
-        sys.exit(f"The model was not asked about passages: choose another --question than {given.question!r}.")
+        sys.exit(
+            f"The model was not asked about passages: choose another --question than {given.question!r}."
+        )
     runs = [_cold_start(place.command("ask", given.question)) for _ in range(given.runs)]
     return summarize(first for first, _ in runs), summarize(total for _, total in runs), len(turn["passages"])
 

@@ -12,7 +12,7 @@ import queue
 import secrets
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ class Engine:
                 self._tokenizer = Tokenizer(self.server.listening_address, self._key)
             return self._tokenizer
 
-    def stream(self, body: dict[str, Any], timeout: float) -> Iterator[dict[str, Any]]:
+    def stream(self, body: dict[str, Any], timeout: float) -> Generator[dict[str, Any], None, None]:
         """Chunks of a chat completion, parsed, as OpenAI's API has them.
 
         Args:
@@ -100,7 +100,7 @@ class Engine:
                 request.taken()
                 yield _checked(chunk)
 
-    async def astream(self, body: dict[str, Any], timeout: float) -> AsyncIterator[dict[str, Any]]:
+    async def astream(self, body: dict[str, Any], timeout: float) -> AsyncGenerator[dict[str, Any], None]:
         """`stream` for an event loop, which it never blocks."""
         loop = asyncio.get_running_loop()
         chunks: asyncio.Queue[Any] = asyncio.Queue()

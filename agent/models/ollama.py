@@ -120,8 +120,10 @@ class OllamaModel(RemoteModel, ChatOllama):
         """Replace the library's clients by ones that refuse to truncate and give up after `timeout`."""
         self._patience = timeout.read or 0.0
         address, headers = parse_url_with_auth(self.base_url)
-        self._client = _Client(address, headers=headers, timeout=timeout)
-        self._async_client = _AsyncClient(address, headers=headers, timeout=timeout)
+        # A kept connection would belong to the event loop of its first call, and need closing.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._client = _Client(address, headers=headers, timeout=timeout, limits=limits)
+        self._async_client = _AsyncClient(address, headers=headers, timeout=timeout, limits=limits)
 
     def _measure(self) -> None:
         if not self._measured:

@@ -66,8 +66,13 @@ class _Client(openai.DefaultHttpxClient):
         except httpx2.TimeoutException as error:
             raise openai.APITimeoutError(request) from error
 
+    def __del__(self) -> None:
+        self.close()
+
 
 class _AsyncClient(openai.DefaultAsyncHttpxClient):
+    """The same; it keeps no connection, because the next call may come from another event loop."""
+
     async def send(self, request: httpx2.Request, **kwargs: Any) -> httpx2.Response:
         try:
             return await super().send(request, **kwargs)
@@ -109,6 +114,6 @@ def _arguments(name: str, settings: ModelSettings, key: str) -> dict[str, Any]:
         "stream_chunk_timeout": settings.timeout,
         "use_responses_api": False,
         "http_client": _Client(timeout=timeout),
-        "http_async_client": _AsyncClient(timeout=timeout),
+        "http_async_client": _AsyncClient(timeout=timeout, limits=httpx2.Limits(max_keepalive_connections=0)),
         **({"profile": profile} if settings.context_tokens or settings.base_url else {}),
     }
