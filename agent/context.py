@@ -63,7 +63,7 @@ def budget_for(settings: Settings, model: BaseChatModel) -> Budget:
         context=context,
         answer=answer,
         passages=settings.knowledge.passage_tokens or (110 if small else min(4000, room // 2)),
-        history=settings.agent.history_tokens or (200 if small else min(8000, room // 3)),
+        history=settings.agent.history_tokens or (600 if small else min(8000, room // 3)),
         facts=60 if small else 400,
         small=small,
     )
@@ -136,6 +136,8 @@ def _history(
 
     if budget.small and not leans_on_history(material.question):
         return []
+    if budget.small:  # the last turn is what a question leans on; more would only slow and confuse it
+        return list(material.history[-2:])
     kept: list[AnyMessage] = []
     used = count(material.summary) if material.summary else 0
     for message in reversed(material.history):
@@ -145,7 +147,7 @@ def _history(
         kept.insert(0, message)
     if kept and kept[0].type == "ai":  # never an answer without its question
         kept.pop(0)
-    if len(kept) < len(material.history) and not budget.small:
+    if len(kept) < len(material.history):
         notes.append(prompts.NOTE_HISTORY_LEFT_OUT.format(count=len(material.history) - len(kept)))
     if material.summary:
         kept.insert(0, HumanMessage(prompts.SUMMARY.format(summary=material.summary)))

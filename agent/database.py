@@ -141,7 +141,7 @@ def _keep_private(database: Path) -> None:
 
 
 def _log_ahead(connection: sqlite3.Connection, busy_seconds: float) -> None:
-    # Two programs that switch a new file at once refuse each other without waiting, so ask again.
+    # While another program writes to a new file, SQLite refuses this without the wait it was asked for.
     deadline = time.monotonic() + busy_seconds
     while True:
         try:

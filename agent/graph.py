@@ -17,7 +17,7 @@ from langgraph.graph import END, START, StateGraph
 
 from agent import prompts
 from agent.context import Budget, Material, build_prompt, leans_on_history
-from agent.intent import fact_to_remember, is_question, is_small_talk
+from agent.intent import fact_to_remember, is_about_oneself, is_question, is_small_talk
 from agent.schema import Note, Retrieved, Token, ToolCall, ToolCallFinished, ToolCallProposed
 from agent.speech import Clock, Speech
 from knowledge.schema import Passage, Retrieval
@@ -150,9 +150,12 @@ class TurnNodes:
         deps, question = self._deps, state["question"]
         if fact := fact_to_remember(question):
             return self._answered(state, prompts.REMEMBERED.format(fact=deps.remember(fact).text))
+        facts = [fact.text for fact in deps.recall(question)]
+        if facts and deps.budget.small and is_question(question) and is_about_oneself(question):
+            return {"facts": facts, **self._answered(state, prompts.RECALLED.format(fact=facts[0]))}
         found = self._search(state)
         update: TurnState = {
-            "facts": [fact.text for fact in deps.recall(question)],
+            "facts": facts,
             "passages": [passage.to_json() for passage in found.passages] if found else [],
             "relevant": bool(found and found.relevant),
             "searched": found is not None,

@@ -142,6 +142,7 @@ class CitationStream:
         self._code = False
         self._hint: int | None = None
         self._marked: dict[int, tuple[int, int, int]] = {}  # passage index -> number, start, end
+        self._gap = ""
         self._said: list[frozenset[str]] = []
         self.text = ""
         self.sentences = self.supported = self.withheld = 0
@@ -162,7 +163,7 @@ class CitationStream:
                 break
             trailing = re.match(r"(?:\s?\[\d{1,2}\](?!\())+", tail)
             cut = match.end() + (trailing.end() if trailing else 0)
-            if cut == 0:
+            if cut == 0:  # an empty line
                 yield from self._show(self._held[:1])
                 self._held = self._held[1:]
                 continue
@@ -191,8 +192,8 @@ class CitationStream:
         text = self._evidence.passages[index].text[span.start : span.end]
         yield from self._show("“" + " ".join(text.split()) + "”")
         yield from self._mark(index, span)
-        yield from self._show("\n\n")
         self._said.append(span.words)
+        self._gap = "\n\n"
 
     def _add(self, text: str) -> Iterator[Token | Cited]:
         def take(match: re.Match[str]) -> str:
@@ -207,9 +208,18 @@ class CitationStream:
             yield from self._show(clean)
 
     def _show(self, text: str) -> Iterator[Token]:
-        if text:
-            self.text += text
-            yield Token(text)
+        """Show a text; line breaks wait for what follows, so that a withheld sentence leaves no hole."""
+        body = text.strip("\n")
+        if not body:
+            self._gap = (self._gap + text)[:2]
+            return
+        lead = text[: len(text) - len(text.lstrip("\n"))]
+        gap = (self._gap + lead)[:2] if self.text else ""
+        shown = gap + (body.lstrip(" ") if gap or not self.text else body)
+        self._gap = text[len(text.rstrip("\n")) :]
+        if shown:
+            self.text += shown
+            yield Token(shown)
 
     def _close(self) -> Iterator[Token | Cited]:
         sentence, hint = self._sentence, self._hint
@@ -227,7 +237,7 @@ class CitationStream:
             if any(content_words(sentence) <= said for said in self._said):
                 return
             self._said.append(frozenset(content_words(sentence)))
-            yield from self._show(sentence if self.text.strip() else sentence.lstrip())
+            yield from self._show(sentence)
         if found is not None:
             yield from self._mark(*found)
 

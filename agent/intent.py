@@ -9,6 +9,7 @@ _REMEMBER = re.compile(
     r"(?:\s*[:,]\s*|\s+that\s+|\s+(?=my\b|i\b|we\b|our\b))(?P<fact>.+?)\s*$",
     re.IGNORECASE | re.DOTALL,
 )
+_ABOUT_ONESELF = re.compile(r"\b(?:my|mine|i|me|am i|our)\b", re.IGNORECASE)
 _SMALL_TALK = re.compile(
     r"^\s*(?:hi|hello|hey|good (?:morning|afternoon|evening)|thanks?(?: you)?|thank you(?: very much)?|bye|goodbye|"
     r"ok(?:ay)?|great|cool|nice|how are you|who are you|what can you do)(?: there| ratchet)?\s*[!.?]*\s*$",
@@ -36,3 +37,8 @@ def is_small_talk(question: str) -> bool:
 def is_question(question: str) -> bool:
     """Whether it asks for information, rather than for something to be written or done."""
     return bool(_QUESTION.search(question))
+
+
+def is_about_oneself(question: str) -> bool:
+    """Whether it may ask for something the user said about themselves ("what is my name")."""
+    return bool(_ABOUT_ONESELF.search(question))

@@ -29,6 +29,7 @@ SUMMARIZE = (
 )
 
 REFUSAL = "Your documents do not say anything about this."
+RECALLED = "You asked me to remember: {fact}"
 REMEMBERED = "I will remember: {fact}"
 STEP_LIMIT = "I stopped after {steps} model calls without reaching an answer. Ask again, or raise agent.max_steps."
 
@@ -42,7 +43,7 @@ NOTE_CUT = "The answer was cut at {tokens} tokens; raise model.max_tokens for lo
 NOTE_REPEATING = "The answer was stopped because it had begun to repeat itself."
 NOTE_UNSUPPORTED = "No sentence of this answer could be traced to your documents: check it before you rely on it."
 NOTE_PARTLY = "{count} of {total} sentences could not be traced to your documents; they carry no number."
-NOTE_WITHHELD = "{count} sentences of the model were withheld because your documents do not support them."
+NOTE_WITHHELD = "Withheld, because your documents do not support it: {count} of the model's sentences."
 NOTE_DROPPED = "An earlier question was interrupted and is left unanswered: “{question}”"
 
 

@@ -28,8 +28,8 @@ from benchmarks.workspace import options, private_settings, questions, workspace
 
 MARKS = (50, 100, 200, 400)
 ANSWER = (
-    "You declare it as a parameter with a type, and the framework reads, converts and validates the value "
-    "before your function is called. When the value is missing or wrong, the client is told which one and why, "
+    "Declare it as a parameter with a type, and the framework reads, converts and validates the value "
+    "before your function is called. When the value is missing or wrong, the client is told which and why, "
     "and your function does not run. The same declaration also appears in the interactive documentation."
 )
 KINDS = {"a small model": "local:default", "a large model": "openai:scripted"}
@@ -61,7 +61,7 @@ class Scripted(BaseChatModel):
         self, messages: list[BaseMessage], *args: Any, **kwargs: Any
     ) -> Iterator[ChatGenerationChunk]:
         for word in ANSWER.split(" "):
-            yield ChatGenerationChunk(message=AIMessageChunk(f"{word} "))
+            yield ChatGenerationChunk(message=AIMessageChunk(content=f"{word} "))
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from agent.config import ModelSettings
 from agent.schema import Citation, Turn
 from agent.session import ChatSession
 from benchmarks.measure import Table, arguments, machine, publish, share, summarize
-from benchmarks.workspace import Question, options, questions, workspace
+from benchmarks.workspace import QUESTIONS, Question, options, questions, workspace
 
 DEPTH = 10
 
@@ -67,11 +67,16 @@ def main() -> None:
     options(parser)
     parser.add_argument("--model", default="local:default")
     parser.add_argument("--adapter", default="")
+    parser.add_argument(
+        "--questions", type=Path, default=QUESTIONS, help="JSON lines; see the one that is here"
+    )
     parser.add_argument("--only", type=int, default=0, help="ask only the first N of each kind")
     parser.add_argument("--details", type=Path, help="write one JSON line per question here")
     given = parser.parse_args()
     chosen = [
-        question for answered in (True, False) for question in questions(answered)[: given.only or None]
+        question
+        for answered in (True, False)
+        for question in questions(answered, given.questions)[: given.only or None]
     ]
     facts = machine()
     model = ModelSettings(name=given.model, adapter=given.adapter)
@@ -83,7 +88,7 @@ def main() -> None:
     if given.details:
         lines = (json.dumps(asdict(outcome), ensure_ascii=False) for outcome in outcomes)
         given.details.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    title = f"Questions on the FastAPI documentation, {given.model}{' + ' + given.adapter if given.adapter else ''}"
+    title = f"Questions on the documents, {given.model}{' + ' if given.adapter else ''}{given.adapter}"
     publish(facts, {"model": given.model, "outcomes": outcomes}, [Table(title, *rates(outcomes))], given.json)
 
 
@@ -150,7 +155,10 @@ def rates(outcomes: Iterable[Outcome]) -> tuple[tuple[str, str], list[tuple[str,
     citations = sum(outcome.citations for outcome in given)
     first = summarize(outcome.first_token for outcome in given if outcome.first_token is not None)
     total = summarize(outcome.seconds for outcome in given)
-    rows = [(f"right file in the top {k}", count(lambda o, k=k: 0 < o.rank <= k)) for k in (1, 5, DEPTH)]
+    rows = [
+        (f"right file in the top {depth}", share(sum(0 < o.rank <= depth for o in known), len(known)))
+        for depth in (1, 5, DEPTH)
+    ]
     rows += [
         ("right file cited in the top 5", count(lambda outcome: outcome.shown)),
         ("right file cited in the answer", count(lambda outcome: outcome.cited)),

@@ -6,7 +6,7 @@ every ingest. The parent kills each at a random moment after it said that it was
 it checks, from outside:
 
 database  SQLite's integrity check finds nothing
-index     opens, every byte matching its checksums, and holds the last acknowledged edition or the next one
+index     opens, every byte matching its checksums, and holds the last acknowledged edition or a newer one
 turns     every acknowledged turn is in the records, exactly once
 
 and the next child must open the same home, finish the turn that was interrupted, and go on.
@@ -14,11 +14,10 @@ and the next child must open the same home, finish the turn that was interrupted
 
 from __future__ import annotations
 
-import argparse
-import itertools
+import contextlib
 import random
-import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -27,33 +26,27 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.config import ModelSettings, Settings, load_settings
-from agent.database import check
+from agent.config import ModelSettings, Settings
 from agent.errors import RatchetError
 from agent.records import Records
-from agent.schema import Done
-from agent.session import ChatSession
+from benchmarks.kill_child import EDITION, PAGE, PAGES, THREAD, edition_of
 from benchmarks.measure import Table, arguments, machine, publish
-from benchmarks.workspace import config_file, private_settings, questions
+from benchmarks.workspace import ROOT, config_file, private_settings
 from knowledge.embeddings import build_embeddings
 from knowledge.index import KnowledgeIndex
 from knowledge.ingest import ingest
 
-THREAD = "kills"
 TURN_SECONDS = 2.0  # a turn takes about half of this, so kills fall into first, second and third turns
 INGEST_SECONDS = 0.6
 START_SECONDS = 120.0
-PAGES = {
-    "cors.md": "# Origins\n\nA frontend on another port is another origin. List it in `allow_origins`.\n",
-    "status.md": "# Redirects\n\nA RedirectResponse uses the status code 307 unless another one is given.\n",
-    "hashing.md": "# Passwords\n\nPasswords are hashed with Argon2, which the pwdlib package provides.\n",
-}
-EDITION = re.compile(r"edition (\d+)\b")
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What the kills did. Everything from `lost_turns` on must stay 0."""
+    """What the kills did. Everything from `not_resumed` on must stay 0.
+
+    A turn that is killed once more while it is resumed counts as interrupted twice.
+    """
 
     in_turn: int = 0
     in_ingest: int = 0
@@ -61,6 +54,7 @@ class Outcome:
     ingests_acknowledged: int = 0
     turns_interrupted: int = 0
     turns_resumed: int = 0
+    not_resumed: int = 0
     lost_turns: int = 0
     lost_ingests: int = 0
     corrupt_database: int = 0
@@ -72,18 +66,21 @@ class Outcome:
     @property
     def broken(self) -> int:
         """How often a promise was broken."""
-        lost = self.lost_turns + self.lost_ingests + (self.turns_interrupted - self.turns_resumed)
+        lost = self.not_resumed + self.lost_turns + self.lost_ingests
         return lost + self.corrupt_database + self.corrupt_index + self.failed_restarts
 
 
 class Child:
-    """A process at work in the home; `killed` ends it and returns the lines it had printed in full."""
+    """A process at work in the home. `lines` are those it has printed in full: what it acknowledged."""
 
     def __init__(self, role: str, settings: Settings, seed: int) -> None:
-        command = [sys.executable, "-m", "benchmarks.kills", "--child", role, "--seed", str(seed)]
-        command += ["--home", str(settings.home)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self._lines: list[str] = []
+        command = [sys.executable, "-m", "benchmarks.kill_child", role, "--seed", str(seed)]
+        self._complaints = settings.home / "complaints.txt"
+        with self._complaints.open("wb") as complaints:
+            self._process = subprocess.Popen(
+                [*command, "--home", str(settings.home)], stdout=subprocess.PIPE, stderr=complaints, cwd=ROOT
+            )
+        self.lines: list[str] = []
         self._working = threading.Event()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -92,28 +89,30 @@ class Child:
         assert self._process.stdout is not None
         for raw in self._process.stdout:
             if raw.endswith(b"\n"):  # a line cut short was not acknowledged
-                self._lines.append(raw.decode().strip())
+                self.lines.append(raw.decode().strip())
             self._working.set()
         self._working.set()
 
-    def killed(self, after: float) -> tuple[list[str], str]:
-        """Wait until it works, then `after` seconds more, and kill it; also what it complained of, if it failed."""
+    def kill(self, after: float) -> str:
+        """Wait until it works, then `after` seconds more, and kill it; says why if it had ended by itself."""
         self._working.wait(START_SECONDS)
         time.sleep(after)
-        failed = self._process.poll() is not None
+        ended = self._process.poll() is not None
         self._process.kill()
-        _, errors = self._process.communicate() if failed else (b"", b"")
+        reason = self._end()
+        return reason if ended else ""
+
+    def finish(self) -> str:
+        """Let it come to its end; says why if that was an error."""
+        self._process.wait(START_SECONDS)
+        reason = self._end()
+        return reason if self._process.returncode else ""
+
+    def _end(self) -> str:
         self._process.wait()
         self._reader.join()
-        return self._lines, errors.decode(errors="replace")[-500:] or "ended by itself" if failed else ""
-
-    def finished(self) -> tuple[list[str], str]:
-        """Let it come to its end."""
-        self._process.wait(START_SECONDS)
-        self._reader.join()
-        assert self._process.stderr is not None
-        failed = self._process.returncode != 0
-        return self._lines, self._process.stderr.read().decode(errors="replace")[-500:] if failed else ""
+        said = self._complaints.read_text(encoding="utf-8", errors="replace")
+        return said.strip()[-500:] or f"exit code {self._process.returncode}"
 
 
 class Trial:
@@ -134,39 +133,37 @@ class Trial:
 
     def strike(self, role: str, after: float, seed: int) -> None:
         """Kill one child, then look at what it left."""
-        lines, error = Child(role, self.settings, seed).killed(after)
-        self._take(role, lines, error)
+        child = Child(role, self.settings, seed)
+        self._take(role, child.kill(after), child.lines)
         self.outcome.in_turn += role == "turns"
         self.outcome.in_ingest += role == "ingest"
         self._look(f"{role} killed after {after:.2f} s")
 
     def settle(self) -> None:
         """One last child that resumes what is pending and ends in order."""
-        self._take("last", *Child("last", self.settings, 0).finished())
+        child = Child("last", self.settings, 0)
+        self._take("last", child.finish(), child.lines)
         self._look("the end")
         self._embeddings.close()
 
-    def _take(self, role: str, lines: list[str], error: str) -> None:
+    def _take(self, role: str, error: str, lines: list[str]) -> None:
+        outcome, said = self.outcome, [line.partition(" ") for line in lines]
+        words = [word for word, _, _ in said]
         if error:
-            self.outcome.failed_restarts += 1
-            self.outcome.details.append(f"{role} did not work: {error}")
-        for line in lines:
-            word, _, value = line.partition(" ")
-            if word in ("turn", "resumed"):
-                self._acknowledged.append(value)
-                self.outcome.turns_acknowledged += 1
-            if word == "resumed":
-                self.outcome.turns_resumed += 1
-            elif word == "pending":
-                self.outcome.turns_interrupted += 1
-            elif word == "edition":
-                self._edition = int(value)
-                self.outcome.ingests_acknowledged += 1
+            outcome.failed_restarts += 1
+            outcome.details.append(f"{role} did not work: {error}")
+        self._acknowledged += [value for word, _, value in said if word in ("turn", "resumed")]
+        self._edition = max([self._edition, *(int(value) for word, _, value in said if word == "edition")])
+        outcome.turns_acknowledged += words.count("turn") + words.count("resumed")
+        outcome.ingests_acknowledged += words.count("edition")
+        outcome.turns_interrupted += words.count("pending")
+        outcome.turns_resumed += words.count("resumed")
+        outcome.not_resumed += "pending" in words and "working" in words and "resumed" not in words
 
     def _look(self, moment: str) -> None:
-        if damage := check(self.settings.database) if self.settings.database.exists() else []:
+        if (verdict := integrity(self.settings.database)) != "ok":
             self.outcome.corrupt_database += 1
-            self.outcome.details.append(f"{moment}: {damage[0]}")
+            self.outcome.details.append(f"{moment}: {verdict}")
         records = Records(self.settings.database)
         recorded = [turn.turn_id for turn in records.turns(THREAD)]
         records.close()
@@ -188,26 +185,31 @@ class Trial:
             self.outcome.corrupt_index += 1
             self.outcome.details.append(f"{moment}: {error}")
             return
-        editions = [int(number) for number in EDITION.findall(texts)]
+        editions = [int(number) for number in EDITION.findall(texts)] or [0]
         whole = all(text.splitlines()[-1] in texts for text in PAGES.values())
-        if not whole or (self._edition and editions not in ([self._edition], [self._edition + 1])):
+        written = edition_of(self.docs / PAGE)
+        if not whole or len(editions) > 1 or not self._edition <= editions[0] <= written:
             self.outcome.lost_ingests += 1
             self.outcome.details.append(f"{moment}: editions {editions}, acknowledged {self._edition}")
-        self._edition = max([self._edition, *editions])
+
+
+def integrity(database: Path) -> str:
+    """SQLite's own verdict on the file, after it has recovered what the log holds."""
+    if not database.exists():
+        return "ok"
+    try:
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
+    except sqlite3.Error as error:
+        return str(error)
 
 
 def main() -> None:
-    """Parent: strike and count. Child: work until killed."""
+    """Strike, count and print; the exit code is 1 when a promise was broken."""
     parser = arguments(__doc__)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--home", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--child", choices=("turns", "ingest", "last"), help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.child:
-        settings = load_settings(file=given.home / "ratchet.toml")
-        ingest_on(settings) if given.child == "ingest" else answer_on(settings, given.child, given.seed)
-        return
     facts = machine()
     outcome = run(given.kills, given.seed)
     rows = [(name.replace("_", " "), getattr(outcome, name)) for name in list(Outcome.__annotations__)[:-2]]
@@ -237,49 +239,6 @@ def run(kills: int, seed: int) -> Outcome:
         shutil.rmtree(folder, ignore_errors=True)
     trial.outcome.seconds = time.monotonic() - began
     return trial.outcome
-
-
-def answer_on(settings: Settings, role: str, seed: int) -> None:
-    """Child: finish what was interrupted, then ask until killed; a line for each turn that is done."""
-    asked = [question.question for question in questions(answered=True)]
-    random.Random(seed).shuffle(asked)
-    with ChatSession(settings, thread_id=THREAD) as session:
-        pending = session.pending
-        if pending is not None:
-            say("pending")
-            for event in session.resume():
-                if (
-                    isinstance(event, Done)
-                    and event.turn.question == pending
-                    and event.turn.status != "error"
-                ):
-                    say(f"resumed {event.turn.turn_id}")
-        say("working")
-        for question in itertools.cycle(asked if role == "turns" else asked[:1]):
-            say(f"turn {session.ask(question).turn_id}")
-            if role == "last":
-                return
-
-
-def ingest_on(settings: Settings) -> None:
-    """Child: write a new edition of one file and ingest the folder, until killed."""
-    embeddings = build_embeddings(settings.knowledge.embedder, settings.models_folder)
-    page = settings.home / "docs" / "edition.md"
-    found = EDITION.findall(page.read_text(encoding="utf-8")) if page.exists() else []
-    embeddings.embed(["warm"])
-    say("working")
-    for number in itertools.count(int(found[0]) + 1 if found else 1):
-        page.with_suffix(".new").write_text(
-            f"# Edition\n\nThis is edition {number} of the page.\n", encoding="utf-8"
-        )
-        page.with_suffix(".new").replace(page)
-        ingest([page.parent], settings.index_folder, embeddings)
-        say(f"edition {number}")
-
-
-def say(line: str) -> None:
-    """One line to the parent, at once."""
-    print(line, flush=True)
 
 
 if __name__ == "__main__":

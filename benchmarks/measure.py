@@ -52,10 +52,10 @@ def summarize(values: Iterable[float]) -> Summary:
     return Summary(statistics.median(given), percentile(given, 0.9), len(given))
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest measurement that at least `share` of all do not exceed (nearest rank)."""
+def percentile(values: Sequence[float], part: float) -> float:
+    """The smallest measurement that at least `part` of all do not exceed (nearest rank)."""
     ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+    return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
 
 
 def share(part: int, whole: int) -> str:

@@ -4,13 +4,15 @@ Help: wall time of `python -m agent.cli --help`, and which heavy packages it imp
 Cold: `python -m agent.cli ask QUESTION` in a fresh process each time, with the operating system's file cache
 warm. The clock runs from the start of the process to the first byte on its standard output, which with a
 piped output is the first byte of the answer. The question has retrieved passages, which one uncounted run
-checks before.
+checks before. The session may open with a quotation from the documents; the first token that the model
+wrote comes later by the difference of two timings in the turn's record, and is listed as well.
 Memory: resident memory of `python -m agent.cli chat` after ten answered questions, mapped files included.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -19,19 +21,11 @@ import sys
 import time
 
 from agent.records import Records
+from agent.schema import Turn
 from benchmarks.measure import Summary, Table, arguments, machine, publish, resident_mib, summarize
 from benchmarks.workspace import Workspace, options, questions, workspace
 
-HEAVY = (
-    "torch",
-    "transformers",
-    "sentence_transformers",
-    "langchain",
-    "langchain_core",
-    "langgraph",
-    "faiss",
-)
-HEAVY += ("numpy", "xllamacpp", "pydantic")
+HEAVY = "torch transformers sentence_transformers langchain langchain_core langgraph faiss numpy xllamacpp".split()
 CHAT_TURNS = 10
 CHAT_SECONDS = 300.0
 
@@ -49,14 +43,14 @@ def main() -> None:
     facts = machine()
     helped, imported = help_time(given.help_runs)
     with workspace(given.docs, given.home) as place:
-        first, total, passages = cold_starts(place, given)
+        first, generated, total = cold_starts(place, given)
         resident, peak = chat_memory(place)
     results = {
         "help_seconds": helped,
         "help_imports": imported,
         "cold_first_byte_seconds": first,
+        "cold_model_token_seconds": generated,
         "cold_total_seconds": total,
-        "cold_passages": passages,
         "chat_resident_mib": resident,
         "chat_peak_mib": peak,
         "chat_turns": CHAT_TURNS,
@@ -65,6 +59,7 @@ def main() -> None:
         ("`--help`", helped.show(2, "s"), helped.n),
         ("`--help` imports", ", ".join(imported) or "none of " + ", ".join(HEAVY), 1),
         ("`ask`, cold, to the first byte of the answer", first.show(2, "s"), first.n),
+        ("`ask`, cold, to the first token of the model", generated.show(2, "s"), generated.n),
         ("`ask`, cold, to the end of the process", total.show(2, "s"), total.n),
         (f"`chat`, resident after {CHAT_TURNS} turns", f"{resident:.0f} MiB (peak {peak:.0f})", 1),
     ]
@@ -85,28 +80,39 @@ def help_time(runs: int) -> tuple[Summary, list[str]]:
     return summarize(seconds[1:]), [name for name in HEAVY if name in names]
 
 
-def cold_starts(place: Workspace, given: argparse.Namespace) -> tuple[Summary, Summary, int]:
-    """Seconds to the first byte and to the end, and how many passages the question found."""
+def cold_starts(place: Workspace, given: argparse.Namespace) -> tuple[Summary, Summary, Summary]:
+    """Seconds to the first byte of the answer, to the first token of the model, and to the end."""
     check = subprocess.run(place.command("ask", "--json", given.question), capture_output=True, check=True)
     turn = json.loads(check.stdout)
-    if not turn["passages"] or not turn["usage"]["prompt_tokens"]:
+    if not turn["passages"] or turn["timings"]["model_token"] is None:
         sys.exit(
             f"The model was not asked about passages: choose another --question than {given.question!r}."
         )
-    runs = [_cold_start(place.command("ask", given.question)) for _ in range(given.runs)]
-    return summarize(first for first, _ in runs), summarize(total for _, total in runs), len(turn["passages"])
+    runs = [_cold_start(place, given.question) for _ in range(given.runs)]
+    first, generated, total = (summarize(values) for values in zip(*runs, strict=True))
+    return first, generated, total
 
 
-def _cold_start(command: list[str]) -> tuple[float, float]:
+def _cold_start(place: Workspace, question: str) -> tuple[float, float, float]:
     began = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        place.command("ask", question), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     assert child.stdout is not None
     os.read(child.stdout.fileno(), 1)
     first = time.perf_counter() - began
     child.stdout.read()
     if child.wait():
-        sys.exit(f"{' '.join(command)} ended with exit code {child.returncode}.")
-    return first, time.perf_counter() - began
+        sys.exit(f"`ratchet ask` ended with exit code {child.returncode}.")
+    total = time.perf_counter() - began
+    timings = _latest(place).timings
+    assert timings.first_token is not None and timings.model_token is not None
+    return first, first + timings.model_token - timings.first_token, total
+
+
+def _latest(place: Workspace) -> Turn:
+    with contextlib.closing(Records(place.settings.database)) as records:
+        return records.turns(records.threads()[0].thread_id)[-1]
 
 
 def chat_memory(place: Workspace) -> tuple[float, float]:
@@ -132,11 +138,8 @@ def chat_memory(place: Workspace) -> tuple[float, float]:
 
 
 def _recorded(place: Workspace) -> int:
-    records = Records(place.settings.database)
-    try:
+    with contextlib.closing(Records(place.settings.database)) as records:
         return sum(thread.turns for thread in records.threads())
-    finally:
-        records.close()
 
 
 if __name__ == "__main__":

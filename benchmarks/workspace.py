@@ -46,11 +46,15 @@ class Workspace:
         return [sys.executable, "-m", "agent.cli", "--config", str(config_file(self.settings)), *arguments]
 
 
-def questions(answered: bool | None = None) -> list[Question]:
+def questions(answered: bool | None = None, file: Path = QUESTIONS) -> list[Question]:
     """The questions: all, those the documents answer, or those they do not."""
-    lines = QUESTIONS.read_text(encoding="utf-8").splitlines()
-    read = [Question(**{**json.loads(line), "files": tuple(json.loads(line)["files"])}) for line in lines]
+    lines = file.read_text(encoding="utf-8").splitlines()
+    read = [Question(**{key: _frozen(value) for key, value in json.loads(line).items()}) for line in lines]
     return [question for question in read if answered is None or bool(question.files) == answered]
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def options(parser: argparse.ArgumentParser) -> None:

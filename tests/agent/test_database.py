@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -93,6 +94,14 @@ def test_the_files_are_private_even_if_they_were_not(tmp_path: Path) -> None:
     assert modes == dict.fromkeys(["ratchet.db", "ratchet.db-wal", "ratchet.db-shm"], "0o600")
 
 
+def test_a_file_made_read_only_by_its_owner_stays_so(tmp_path: Path) -> None:
+    database = tmp_path / "ratchet.db"
+    Records(database).close()
+    database.chmod(0o444)
+    Records(database).close()
+    assert oct(database.stat().st_mode & 0o777) == "0o400"
+
+
 @each_opener
 def test_a_file_that_is_no_database(tmp_path: Path, opener: Callable[[Path], object]) -> None:
     database = tmp_path / "ratchet.db"
@@ -170,6 +179,19 @@ def test_a_lock_held_by_another_program(tmp_path: Path) -> None:
     assert records.threads()[0].title == "free again"
     waiting.close()
     records.close()
+
+
+def test_a_new_file_that_another_is_writing_is_waited_for(tmp_path: Path) -> None:
+    database = tmp_path / "ratchet.db"
+    other = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(DatabaseError, match="locked"):
+        connect(database, busy_seconds=0.05)
+    released = threading.Timer(0.2, other.rollback)
+    released.start()
+    connect(database).close()
+    released.join()
+    other.close()
 
 
 def test_a_full_disk_keeps_what_was_there(tmp_path: Path) -> None:

@@ -205,3 +205,26 @@ def test_events_arrive_while_the_model_still_speaks() -> None:
         if isinstance(event, Token):
             seen.set()
     assert waited == [True]
+
+
+def test_a_small_model_opens_with_the_words_of_the_documents() -> None:
+    turn = Turn(["The house door is painted blue. Elephants love cake. Elephants fly kites. More."], budget=SMALL)
+    state, events = turn.ask("What colour is the door of the house?")
+    quote = "“The door of the house is painted blue.” [1]"
+    assert state["answer"] == texts(events) == quote
+    assert state["raw_answer"].startswith("The house door")
+    assert prompts.NOTE_WITHHELD.format(count=2) in state["notes"]
+    assert turn.model.said < 13
+
+
+def test_a_small_model_is_not_asked_for_what_the_user_told() -> None:
+    turn = Turn([], budget=SMALL, recall=lambda question: [Fact("f1", "my name is Ada", "now")])
+    state, _ = turn.ask("What is my name?")
+    assert state["answer"] == prompts.RECALLED.format(fact="my name is Ada")
+
+
+def test_an_answer_that_repeats_itself_is_stopped() -> None:
+    turn = Turn(["and again the same old story " * 60])
+    state, _ = turn.ask("Tell me")
+    assert prompts.NOTE_REPEATING in state["notes"]
+    assert turn.model.said < 100

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import DatabaseError, RecordError
@@ -56,7 +56,8 @@ def test_appending_twice_records_once(records: Records) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-@given(text=st.text(st.characters(exclude_categories=[]), max_size=200))
+@given(text=st.text(st.characters() | st.characters(categories=["Cs"]), max_size=200))
+@example("caf\udce9 \ud800 \x00")
 def test_any_text_survives(records: Records, text: str) -> None:
     """Lone surrogates, which no file can hold, come back as question marks; all else as it was."""
     call = ToolCall("c", "t", {"lc": 1, "type": text, "nested": [{"lc": text}]}, text)

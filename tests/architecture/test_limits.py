@@ -98,6 +98,13 @@ def test_only_the_settings_read_the_environment(path: Path) -> None:
         for target in node.targets
         if isinstance(target, ast.Subscript)
     }
+    # Nor is handing all of them on to a child process.
+    written |= {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.keyword) and node.arg == "env"
+        for part in ast.walk(node.value)
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and dotted(node) == "os.environ" and id(node) not in written:
             pytest.fail(f"line {node.lineno} reads os.environ; settings come from agent.config")

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,9 @@ HOSTILE = """# Notes
 
 The lighthouse keeper is called Marta.\x1b]0;owned\x07 She lights \x1b[31mthe lamp\x1b[0m at dusk every day.
 """
+STORY = "Write a very long story about a dragon and a knight."
+# The spinner, then a line of words that no spinner has drawn over.
+SPEAKING = "thinking\\s*[^\u2800-\u28ff]{80}"
 QUESTION = "How long is the warranty of the Heron 3 pump?"
 
 
@@ -69,15 +72,24 @@ def environment(tmp_path_factory: pytest.TempPathFactory, models_folder: Path) -
 
 
 @pytest.fixture(scope="module")
-def home(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    home = Home(tmp_path_factory.mktemp("a home with spaces"), environment)
+def home(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return made(tmp_path_factory.mktemp("a home with spaces"), environment, "guide.md", GUIDE)
+
+
+@pytest.fixture(scope="module")
+def hostile(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return made(tmp_path_factory.mktemp("hostile"), environment, "notes.txt", HOSTILE)
+
+
+def made(root: Path, environment: Mapping[str, str], name: str, text: str) -> Home:
+    """A home with one indexed document."""
+    home = Home(root, environment)
     home.docs.mkdir()
-    (home.docs / "guide.md").write_text(GUIDE, encoding="utf-8")
-    (home.docs / "notes.txt").write_text(HOSTILE, encoding="utf-8")
+    (home.docs / name).write_text(text, encoding="utf-8")
     done = home.run("ingest", "docs", "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["added"] == 2
-    yield home
+    assert json.loads(done.stdout)["added"] == 1
+    return home
 
 
 def test_help_imports_nothing_heavy(environment: dict[str, str]) -> None:
@@ -203,7 +215,7 @@ def test_a_damaged_database_is_5_and_stays_as_it_is(environment: dict[str, str],
     assert broken.run("doctor").returncode == 1
 
 
-def test_escapes_in_a_document_never_reach_the_terminal(home: Home) -> None:
+def test_escapes_in_a_document_never_reach_the_terminal(hostile: Home) -> None:
     asked = "Who is the lighthouse keeper? \x1b[2J"
     for arguments in (
         ("ask", asked),
@@ -211,10 +223,10 @@ def test_escapes_in_a_document_never_reach_the_terminal(home: Home) -> None:
         ("search", "lighthouse", "--json"),
         ("threads",),
     ):
-        done = home.run(*arguments)
+        done = hostile.run(*arguments)
         assert done.returncode == 0
         assert not {"\x1b", "\x07"} & set(done.stdout + done.stderr)
-    with home.terminal("ask", "Who is the lighthouse keeper?") as terminal:
+    with hostile.terminal("ask", "Who is the lighthouse keeper?") as terminal:
         terminal.expect("in all", LIMIT)
         assert terminal.wait() == 0
     assert "Marta" in terminal.text
@@ -275,7 +287,7 @@ class TestTerminal:
 
     def test_a_conversation(self, home: Home) -> None:
         with home.terminal("chat", columns=60) as terminal:
-            terminal.expect("Ratchet · local:default · 2 documents", LIMIT)
+            terminal.expect("Ratchet · local:default · 1 document ", LIMIT)
             terminal.send(QUESTION + "\r")
             answer = terminal.expect("in all", LIMIT)
             assert "24 months" in answer
@@ -293,8 +305,8 @@ class TestTerminal:
     def test_ctrl_c_stops_the_answer_and_not_the_chat(self, home: Home) -> None:
         with home.terminal("chat") as terminal:
             terminal.expect("❯", LIMIT)
-            terminal.send("Write a very long story about a dragon and a knight.\r")
-            terminal.expect("(?i)once|dragon.*\n.*dragon|knight", LIMIT)
+            terminal.send(STORY + "\r")
+            terminal.expect(SPEAKING, LIMIT)
             terminal.send("\x03")
             terminal.expect("stopped", LIMIT)
             terminal.expect("❯")
@@ -309,19 +321,19 @@ class TestTerminal:
     def test_a_killed_chat_is_picked_up(self, home: Home) -> None:
         with home.terminal("chat", "--new") as terminal:
             terminal.expect("❯", LIMIT)
-            terminal.send("Write a very long story about a whale and a ship.\r")
-            terminal.expect("(?i)once|whale.*\n.*whale|ship", LIMIT)
+            terminal.send(STORY + "\r")
+            terminal.expect(SPEAKING, LIMIT)
             terminal.process.kill()
             terminal.wait()
         with home.terminal("chat") as terminal:
-            terminal.expect("Finishing what was interrupted: “Write a very long story", LIMIT)
+            terminal.expect(f"Finishing what was interrupted: “{STORY}”", LIMIT)
             terminal.expect("in all", LIMIT)
             terminal.expect("❯")
             terminal.send("\x04")
             assert terminal.wait() == 0
 
     def test_ctrl_c_in_ask_is_130(self, home: Home) -> None:
-        with home.terminal("ask", "Write a very long story about a dragon and a knight.") as terminal:
-            terminal.expect("(?i)once|dragon|knight", LIMIT)
+        with home.terminal("ask", STORY) as terminal:
+            terminal.expect(SPEAKING, LIMIT)
             terminal.send("\x03")
             assert terminal.wait(LIMIT) == 130

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import shutil
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -42,12 +43,11 @@ def shell(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_a_checkpoint_answers_as_the_model_it_holds(checkpoint: Path, tmp_path: Path) -> None:
     settings = load_settings({"models": tmp_path / "models", "model": {"max_tokens": 24}})
-    model = build_chat_model(f"hf:{checkpoint}", settings)
-    reference = build_chat_model("local:default", max_tokens=24)
     words = "In 2024, 3 of 17 rivers"
-    assert model.get_num_tokens(words) == reference.get_num_tokens(words)
-    assert model.invoke(QUESTION).text == reference.invoke(QUESTION).text
-    assert model.profile == reference.profile
+    with closing(build_chat_model("local:default", max_tokens=24)) as reference:
+        expected = reference.invoke(QUESTION).text, reference.get_num_tokens(words), reference.profile
+    with closing(build_chat_model(f"hf:{checkpoint}", settings)) as model:
+        assert (model.invoke(QUESTION).text, model.get_num_tokens(words), model.profile) == expected
 
 
 @pytest.mark.slow
