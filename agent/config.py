@@ -36,7 +36,7 @@ class ModelSettings(_Section):
     """Which model answers, and how."""
 
     name: str = Field("local:default", description="local:default or :PATH, ollama:NAME, openai:NAME, hf:PATH")
-    adapter: str = Field("", description="LoRA adapter (GGUF path) applied to a local model; empty for none")
+    adapter: str = Field("", description="LoRA adapter (GGUF path) for a local model; empty for none")
     base_url: str = Field("", description="address of an OpenAI-compatible server")
     ollama_url: str = Field("http://127.0.0.1:11434", description="address of the Ollama server")
     api_key: SecretStr = Field(SecretStr(""), description="key for openai: models")

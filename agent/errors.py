@@ -23,7 +23,7 @@
     ├── RecordError                  no such turn or thread, or feedback that makes no sense
     ├── QuestionError                a question that cannot be asked: empty, or too long
     └── SessionBusy                  the session is still answering another question
-"""
+"""  # noqa: D208 - the indentation draws the tree
 
 from knowledge.errors import (
     DocumentError,

@@ -267,7 +267,7 @@ class TurnNodes:
         """Run the tool calls the model asked for, in order; a failing tool is an answer, not a crash."""
         message = state["draft"][-1]
         assert isinstance(message, AIMessage)  # noqa: S101 - after_model routes here only from the model
-        results: list[AnyMessage] = []
+        results: list[ToolMessage] = []
         calls = list(state.get("tool_calls", []))
         passages = list(state.get("passages", []))
         for request in message.tool_calls:

@@ -18,7 +18,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from agent import prompts
 from agent.config import Settings, load_settings
@@ -142,7 +142,7 @@ class ChatSession:
         try:
             # Not `yield from`: closing would then reach the graph, which waits for the model, before us.
             for event in events:
-                yield event
+                yield cast(Event, event)
         except RatchetError as error:
             yield Failed(error.what, error.kept or "The question is kept and can be resumed.", error.fix)
             yield Done(self._broken(start))
@@ -361,4 +361,6 @@ def _last(events: Any) -> Turn:
             failed = event
         if isinstance(event, Done) and failed is None:
             return event.turn
-    raise RatchetError(failed.what, kept=failed.kept, fix=failed.fix) if failed else RatchetError("No answer came.")
+    if failed is None:
+        raise RatchetError("No answer came.", fix="Ask again.")
+    raise RatchetError(failed.what, kept=failed.kept, fix=failed.fix)

@@ -25,7 +25,8 @@ from agent.schema import Turn
 from benchmarks.measure import Summary, Table, arguments, machine, publish, resident_mib, summarize
 from benchmarks.workspace import Workspace, options, questions, workspace
 
-HEAVY = "torch transformers sentence_transformers langchain langchain_core langgraph faiss numpy xllamacpp".split()
+HEAVY: tuple[str, ...] = ("torch", "transformers", "sentence_transformers", "langchain", "langchain_core", "langgraph")
+HEAVY += ("faiss", "numpy", "xllamacpp")
 CHAT_TURNS = 10
 CHAT_SECONDS = 300.0
 
@@ -36,9 +37,7 @@ def main() -> None:
     options(parser)
     parser.add_argument("--runs", type=int, default=10, help="cold starts")
     parser.add_argument("--help-runs", type=int, default=15)
-    parser.add_argument(
-        "--question", default="Which http code does RedirectResponse use if I don't say anything?"
-    )
+    parser.add_argument("--question", default="Which http code does RedirectResponse use if I don't say anything?")
     given = parser.parse_args()
     facts = machine()
     helped, imported = help_time(given.help_runs)
@@ -85,9 +84,7 @@ def cold_starts(place: Workspace, given: argparse.Namespace) -> tuple[Summary, S
     check = subprocess.run(place.command("ask", "--json", given.question), capture_output=True, check=True)
     turn = json.loads(check.stdout)
     if not turn["passages"] or turn["timings"]["model_token"] is None:
-        sys.exit(
-            f"The model was not asked about passages: choose another --question than {given.question!r}."
-        )
+        sys.exit(f"The model was not asked about passages: choose another --question than {given.question!r}.")
     runs = [_cold_start(place, given.question) for _ in range(given.runs)]
     first, generated, total = (summarize(values) for values in zip(*runs, strict=True))
     return first, generated, total
@@ -95,9 +92,7 @@ def cold_starts(place: Workspace, given: argparse.Namespace) -> tuple[Summary, S
 
 def _cold_start(place: Workspace, question: str) -> tuple[float, float, float]:
     began = time.perf_counter()
-    child = subprocess.Popen(
-        place.command("ask", question), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
+    child = subprocess.Popen(place.command("ask", question), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert child.stdout is not None
     os.read(child.stdout.fileno(), 1)
     first = time.perf_counter() - began

@@ -1,0 +1,1 @@
+"""Front ends: they show events and know no graph."""

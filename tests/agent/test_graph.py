@@ -208,13 +208,13 @@ def test_events_arrive_while_the_model_still_speaks() -> None:
 
 
 def test_a_small_model_opens_with_the_words_of_the_documents() -> None:
-    turn = Turn(["The house door is painted blue. Elephants love cake. Elephants fly kites. More."], budget=SMALL)
+    turn = Turn(["The house door is painted blue. Elephants love cake. Elephants fly kites." + " More words." * 30], budget=SMALL)
     state, events = turn.ask("What colour is the door of the house?")
     quote = "“The door of the house is painted blue.” [1]"
     assert state["answer"] == texts(events) == quote
     assert state["raw_answer"].startswith("The house door")
     assert prompts.NOTE_WITHHELD.format(count=2) in state["notes"]
-    assert turn.model.said < 13
+    assert turn.model.said < 20
 
 
 def test_a_small_model_is_not_asked_for_what_the_user_told() -> None:

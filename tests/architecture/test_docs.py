@@ -123,7 +123,7 @@ def test_commands_in_the_documentation_exist_with_their_options(path: Path) -> N
     known = commands()
     for rest in _COMMAND.findall(path.read_text(encoding="utf-8")):
         words = rest.split()
-        while words and words[0] in known[""]:  # global options stand before the command
+        while words and words[0] in known[""] | {"--help"}:  # global options stand before the command
             words = words[1:]
         name = next((" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in known), None)
         if words and name is None:

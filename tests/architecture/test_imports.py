@@ -14,6 +14,7 @@ import pytest
 
 import agent
 import knowledge
+from agent.cli import checks
 from agent.models import bundled
 from tests.architecture.sources import PACKAGES, ROOT, python_files
 from tests.architecture.test_limits import imported
@@ -79,6 +80,13 @@ def test_every_import_is_a_declared_dependency() -> None:
             if not (owners | {BROUGHT.get(owner, owner) for owner in owners}) & declared:
                 undeclared.setdefault(name, set()).add(path.name)
     assert not undeclared
+
+
+def test_what_the_doctor_looks_for_is_a_dependency() -> None:
+    providers = metadata.packages_distributions()
+    owners = {name: {normal(owner) for owner in providers.get(name, [name])} for name in checks.PACKAGES}
+    strays = {name for name, found in owners.items() if not found & required(PROJECT["dependencies"])}
+    assert strays <= {"langgraph"}  # a namespace that several packages share
 
 
 def test_every_dependency_is_pinned_and_none_by_a_path() -> None:
