@@ -19,9 +19,10 @@ help: ## Show what can be made
 	@echo "  make chat MODEL=ollama:llama3.2        chat with another model"
 	@echo "  make setup PYTHON=/path/to/python3.11  choose the Python to build on"
 
-setup: .venv/.ready .venv/.models ## Create the environment and fetch the bundled models
+setup: .venv/.models ## Create the environment and fetch the bundled models
+	@echo "Ratchet is ready: make chat"
 
-chat: setup ## Chat in the terminal about DOCS (default: docs)
+chat: .venv/.models ## Chat in the terminal about DOCS (default: docs)
 	@$(PY) -m agent.cli chat --docs "$$DOCS" $${MODEL:+--model "$$MODEL"}
 
 test: .venv/.ready-dev .venv/.weights ## Run the tests (without PyTorch, those that need it are skipped)
@@ -36,7 +37,7 @@ lint: .venv/.ready-dev ## Check style, types and the direction of imports
 	@$(PY) -m mypy
 	@$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
 
-bench: setup ## Measure speed and answer quality (prints tables)
+bench: .venv/.models ## Measure speed and answer quality (prints tables)
 	@$(PY) -m benchmarks
 
 docs: .venv/.ready-dev .venv/.weights ## Check that every example in the documentation runs and every link resolves

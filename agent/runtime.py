@@ -72,7 +72,6 @@ class Runtime:
         from knowledge.embeddings import build_embeddings
 
         settings = self.settings
-        settings.home.mkdir(parents=True, exist_ok=True)
         self.embeddings: LlamaEmbeddings = build_embeddings(settings.knowledge.embedder, settings.models_folder)
         self._stack.callback(self.embeddings.close)
         self.checkpointer: PrunedSqliteSaver = open_checkpointer(settings.database)

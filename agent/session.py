@@ -61,6 +61,7 @@ class ChatSession:
         self.thread_id = thread_id or new_thread_id()
         self._given = None if isinstance(model, str) else model
         self._built: Runtime | None = None
+        self._broke: RatchetError | None = None
         self._building = threading.Lock()
         self._answering = threading.Lock()
 
@@ -144,7 +145,9 @@ class ChatSession:
             for event in events:
                 yield cast(Event, event)
         except RatchetError as error:
-            yield Failed(error.what, error.kept or "The question is kept and can be resumed.", error.fix)
+            kept = error.kept or "The question is kept and can be resumed."
+            self._broke = error
+            yield Failed(error.what, kept, error.fix, error.exit_code)
             yield Done(self._broken(start))
             return
         finally:
@@ -189,7 +192,13 @@ class ChatSession:
         Raises:
             RatchetError: as `stream`, and also when the turn breaks midway.
         """
-        return _last(self.stream(question))
+        return self._outcome(list(self.stream(question)))
+
+    def _outcome(self, events: Sequence[Event]) -> Turn:
+        """The finished turn, or the error that broke it."""
+        if self._broke is not None and any(isinstance(event, Failed) for event in events):
+            raise self._broke
+        return next(event.turn for event in events if isinstance(event, Done))
 
     async def astream(self, question: str) -> AsyncIterator[Event]:
         """As `stream`, without blocking the event loop; cancelling the task cancels the turn."""
@@ -216,7 +225,7 @@ class ChatSession:
 
     async def aask(self, question: str) -> Turn:
         """As `ask`, without blocking the event loop."""
-        return _last([event async for event in self.astream(question)])
+        return self._outcome([event async for event in self.astream(question)])
 
     def cancel(self) -> None:
         """Stop the answer at the next token; the turn ends as "cancelled" and keeps what was said."""
@@ -352,15 +361,3 @@ def with_model(settings: Settings, name: str | None, adapter: str | None) -> Set
     """The same settings with another model; None keeps what is set."""
     changes = {key: value for key, value in (("name", name), ("adapter", adapter)) if value is not None}
     return settings.model_copy(update={"model": settings.model.model_copy(update=changes)}) if changes else settings
-
-
-def _last(events: Any) -> Turn:
-    failed: Failed | None = None
-    for event in events:
-        if isinstance(event, Failed):
-            failed = event
-        if isinstance(event, Done) and failed is None:
-            return event.turn
-    if failed is None:
-        raise RatchetError("No answer came.", fix="Ask again.")
-    raise RatchetError(failed.what, kept=failed.kept, fix=failed.fix)

@@ -125,6 +125,8 @@ class Engine:
     def close(self) -> None:
         """Free the memory; the next request loads the model again."""
         with self._lock:
+            if self._tokenizer is not None:
+                self._tokenizer.close()
             self._server = self._tokenizer = None
 
     def _load(self) -> Any:

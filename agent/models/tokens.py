@@ -5,8 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from collections.abc import Callable
-from functools import lru_cache
 
 from agent.errors import ModelError
 
@@ -26,8 +24,22 @@ class Tokenizer:
         self._key = key
         self._lock = threading.Lock()
         self._connection: http.client.HTTPConnection | None = None
-        self.count: Callable[[str], int] = lru_cache(_REMEMBERED)(lambda text: len(self.tokenize(text)))
-        self.is_control: Callable[[str], bool] = lru_cache(_REMEMBERED)(self._is_control)
+        self._counts: dict[str, int] = {}
+        self._control: dict[str, bool] = {}
+
+    def count(self, text: str) -> int:
+        """Number of tokens of a text, control tokens read as such."""
+        if text not in self._counts:
+            _make_room(self._counts)
+            self._counts[text] = len(self.tokenize(text))
+        return self._counts[text]
+
+    def is_control(self, text: str) -> bool:
+        """Whether a text is one control token of the model, such as `<|im_end|>`."""
+        if text not in self._control:
+            _make_room(self._control)
+            self._control[text] = len(self.tokenize(text)) == 1 < len(self.tokenize(text, special=False))
+        return self._control[text]
 
     def tokenize(self, text: str, *, special: bool = True) -> list[int]:
         """Token numbers of a text.
@@ -55,5 +67,15 @@ class Tokenizer:
                 return tokens
         raise ModelError("llama.cpp did not count the tokens of a text.", fix="Ask again.")
 
-    def _is_control(self, text: str) -> bool:
-        return len(self.tokenize(text)) == 1 and len(self.tokenize(text, special=False)) > 1
+    def close(self) -> None:
+        """Hang up; counting calls again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    __del__ = close
+
+
+def _make_room(cache: dict[str, int] | dict[str, bool]) -> None:
+    if len(cache) >= _REMEMBERED:
+        cache.clear()

@@ -18,7 +18,7 @@ import pytest
 
 from agent import prompts
 from agent.config import Settings
-from agent.errors import IndexMissing, QuestionError, RatchetError, ServerUnreachable, SessionBusy
+from agent.errors import IndexMissing, QuestionError, ServerUnreachable, SessionBusy
 from agent.schema import Done, Failed, Note, Retrieved, Token
 from agent.session import ChatSession
 from tests.agent.scripted import ScriptedModel
@@ -136,7 +136,7 @@ def test_one_question_at_a_time(open_session: Open) -> None:
 def test_a_broken_model_is_reported_and_the_turn_resumed(open_session: Open) -> None:
     session = open_session(ServerUnreachable("No answer at 10.0.0.1.", fix="Start it."), "Here I am.")
     events = list(session.stream("Are you there?"))
-    assert Failed("No answer at 10.0.0.1.", "The question is kept and can be resumed.", "Start it.") in events
+    assert Failed("No answer at 10.0.0.1.", "The question is kept and can be resumed.", "Start it.", 4) in events
     assert isinstance(events[-1], Done)
     assert events[-1].turn.status == "error"
     assert session.turns() == []
@@ -150,7 +150,7 @@ def test_a_broken_model_is_reported_and_the_turn_resumed(open_session: Open) -> 
 
 def test_asking_on_after_a_break_says_what_was_dropped(open_session: Open) -> None:
     session = open_session(ServerUnreachable("Gone.", fix="Start it."), "Yes.")
-    with pytest.raises(RatchetError, match="Gone"):
+    with pytest.raises(ServerUnreachable, match="Gone"):
         session.ask("First question")
     assert prompts.NOTE_DROPPED.format(question="First question") in session.ask("Second question").notes
 

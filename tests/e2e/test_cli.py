@@ -98,9 +98,7 @@ def test_help_imports_nothing_heavy(environment: dict[str, str]) -> None:
         "try: app(['--help'])\nexcept SystemExit as end: assert not end.code\n"
         "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
     assert "Exit codes" in done.stdout
     imported = set(done.stderr.split())
     assert "agent" in imported
@@ -173,9 +171,7 @@ def test_a_missing_folder_is_3_and_changes_nothing(home: Home) -> None:
     assert home.run("ask", "--docs", "absent", QUESTION).returncode == 3
 
 
-def test_nothing_indexed_is_3_for_search_and_a_note_for_ask(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_nothing_indexed_is_3_for_search_and_a_note_for_ask(environment: dict[str, str], tmp_path: Path) -> None:
     empty = Home(tmp_path, environment)
     done = empty.run("search", "anything")
     assert done.returncode == 3
@@ -236,9 +232,7 @@ def test_escapes_in_a_document_never_reach_the_terminal(hostile: Home) -> None:
 def test_feedback_and_threads_after_a_question(home: Home) -> None:
     turn = json.loads(home.run("ask", "--json", QUESTION).stdout)
     assert home.run("feedback", "add", turn["turn_id"], "--good", "--comment", "right").returncode == 0
-    (given, *_) = [
-        item for item in json.loads(home.run("feedback", "--json").stdout) if item["comment"] == "right"
-    ]
+    (given, *_) = [item for item in json.loads(home.run("feedback", "--json").stdout) if item["comment"] == "right"]
     assert (given["turn_id"], given["rating"]) == (turn["turn_id"], 1)
     (first,) = json.loads(home.run("threads", "show", turn["thread_id"][:8], "--json").stdout)
     assert first["answer"] == turn["answer"]
