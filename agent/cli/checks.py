@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agent.config import Settings
 
 NEEDED_DISK = 500_000_000  # bytes: prepared models (200 MB), an index, room to write a new one beside it
-PACKAGES = ("langchain_core", "langgraph", "faiss", "bm25s", "xllamacpp", "rich", "prompt_toolkit")
+PACKAGES = ("langchain_core", "langgraph", "faiss", "xllamacpp", "rich", "prompt_toolkit")
 
 
 @dataclass(frozen=True)

@@ -58,9 +58,7 @@ def bytes_on_disk(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def test_400_turns_of_checkpoints_stay_within_10_mib_and_stop_growing(
-    tmp_path: Path, saver: PrunedSqliteSaver
-) -> None:
+def test_400_turns_of_checkpoints_stay_within_10_mib_and_stop_growing(tmp_path: Path, saver: PrunedSqliteSaver) -> None:
     graph, sizes = graph_on(saver), []
     for _ in range(400):
         held = graph.get_state(thread("t")).values.get("history", [])
@@ -390,8 +388,7 @@ def test_several_programs_share_one_database(tmp_path: Path) -> None:
     database, turns, names = tmp_path / "ratchet.db", 25, ["a", "b", "c", "d"]
     command = [sys.executable, "-c", textwrap.dedent(WORKER), str(database)]
     workers = [
-        subprocess.Popen([*command, name, str(turns)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-        for name in names
+        subprocess.Popen([*command, name, str(turns)], cwd=ROOT, stderr=subprocess.PIPE, text=True) for name in names
     ]
     for worker in workers:
         _, errors = worker.communicate()

@@ -28,7 +28,7 @@ TURN = Turn(
     tool_calls=(ToolCall("c1", "calculator", {"expression": "1+1"}, "1+1 = 2"),),
     notes=("a note",),
     usage=Usage(10, 5, 3),
-    timings=Timings(0.01, 0.2, 0.5),
+    timings=Timings(0.01, 0.2, 0.25, 0.5),
     model="local:default",
     adapter="tuned.gguf",
     prompt_version="abcd1234",
@@ -68,9 +68,7 @@ def test_any_text_survives(records: Records, text: str) -> None:
     assert records.feedback(turn.turn_id) == [given]
     assert given.correction == clean
     call = ToolCall("c", "t", {"lc": 1, "type": clean, "nested": [{"lc": clean}]}, clean)
-    assert records.turn(turn.turn_id) == replace(
-        turn, question=clean, answer=clean, tool_calls=(call,), notes=(clean,)
-    )
+    assert records.turn(turn.turn_id) == replace(turn, question=clean, answer=clean, tool_calls=(call,), notes=(clean,))
 
 
 def test_a_turn_that_cannot_be_recorded_is_never_dropped_silently(records: Records) -> None:

@@ -53,6 +53,13 @@ def test_links_lead_somewhere(path: Path) -> None:
         assert not fragment or fragment in anchors(target), link
 
 
+@pytest.mark.parametrize("start", ["docs/index.md", "docs/decisions/README.md"])
+def test_every_page_is_listed_where_readers_begin(start: str) -> None:
+    listed = {link.partition("#")[0] for link in _LINK.findall(text_of(start))}
+    pages = {path.name for path in (ROOT / start).parent.glob("*.md")} - {Path(start).name}
+    assert not pages - listed
+
+
 @each_document
 def test_documentation_speaks_of_what_is_there(path: Path) -> None:
     assert not re.search(r"\b(?:TODO|FIXME|TBD|coming soon|planned)\b", prose(path), re.IGNORECASE)

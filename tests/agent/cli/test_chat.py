@@ -23,7 +23,7 @@ def test_an_answer_and_its_citation_go_to_stdout_and_the_rest_to_stderr(
     code, conversation = chat([ASK], [ANSWER])
     shown = capsys.readouterr()
     assert code == 0
-    assert shown.out.startswith("The door of the house is painted blue")
+    assert shown.out.startswith("“The door of the house is painted blue")
     assert "house.md › Door, line" in shown.out
     assert "“The door of the house is painted blue." in shown.out
     assert "first word" not in shown.out
@@ -68,7 +68,7 @@ def test_ctrl_c_stops_the_answer_and_keeps_what_was_said(
             pressed.append(1)
             os.kill(os.getpid(), signal.SIGINT)
 
-    code, conversation = chat(["Write a poem.", "never asked"], ["word " * 5000, ANSWER], press)
+    code, conversation = chat(["Write a poem.", "never asked"], [" ".join(map(str, range(5000))), ANSWER], press)
     assert code == 130
     assert conversation.last is not None
     assert conversation.last.status == "cancelled"

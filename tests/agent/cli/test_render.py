@@ -36,7 +36,7 @@ CALL = ToolCall("c1", "calculator", {"expression": "17*23"}, "391", "ok", 0.012)
 
 def a_turn(status: str = "done", **changes: object) -> Turn:
     parts = {"citations": (CITATION,), "passages": (PASSAGE,), "tool_calls": (CALL,), "usage": Usage(10, 84)}
-    timings = Timings(0.1, 0.21, 1.1)
+    timings = Timings(retrieve=0.1, first_token=0.21, total=1.1)
     return Turn("t1", "h1", "q?", "An answer.", status, timings=timings, **parts | changes)  # type: ignore[arg-type]
 
 
@@ -105,5 +105,5 @@ def test_places_and_measures() -> None:
     assert place("/etc/hosts", "", "line 1") == "/etc/hosts, line 1"
     assert tool_line(CALL) == '⚙ calculator(expression="17*23") → 391 (0.01 s)'
     assert measures(a_turn()) == "first word 0.21 s · 84 tokens · 1 passage · 1.10 s in all"
-    silent = Turn("t", "h", "q", "", "cancelled", timings=Timings(0.0, None, 0.5))
+    silent = Turn("t", "h", "q", "", "cancelled", timings=Timings(total=0.5))
     assert measures(silent) == "0.50 s in all"
