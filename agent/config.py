@@ -195,8 +195,10 @@ def _explain(error: ValidationError, path: Path | None) -> ConfigError:
         near = difflib.get_close_matches(key, _known_keys(), n=1, cutoff=0.5)
         fix = f'Did you mean "{near[0]}"?' if near else "Run `ratchet config` to see every setting."
         return ConfigError(f'There is no setting "{key}".', fix=fix)
-    where = f"{path}, RATCHET_{key.upper().replace('.', '__')} or its flag" if path else (
-        f"RATCHET_{key.upper().replace('.', '__')} or its flag"
+    where = (
+        f"{path}, RATCHET_{key.upper().replace('.', '__')} or its flag"
+        if path
+        else (f"RATCHET_{key.upper().replace('.', '__')} or its flag")
     )
     return ConfigError(f'The setting "{key}" is wrong: {first["msg"]}.', fix=f"Correct it in {where}.")
 

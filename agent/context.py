@@ -129,9 +129,7 @@ def build_prompt(material: Material, budget: Budget, count: Callable[[str], int]
     return Prompt([*system, *history, human, *material.draft], tuple(notes), nearest)
 
 
-def _history(
-    material: Material, budget: Budget, count: Callable[[str], int], notes: list[str]
-) -> list[AnyMessage]:
+def _history(material: Material, budget: Budget, count: Callable[[str], int], notes: list[str]) -> list[AnyMessage]:
     from langchain_core.messages import HumanMessage
 
     if budget.small and not leans_on_history(material.question):
@@ -217,9 +215,7 @@ def ranked_sentences(question: str, passages: Sequence[Passage]) -> list[tuple[i
     is explained.
     """
     candidates = [
-        (index, place, span)
-        for index, passage in enumerate(passages)
-        for place, span in enumerate(_sentences(passage))
+        (index, place, span) for index, passage in enumerate(passages) for place, span in enumerate(_sentences(passage))
     ]
     wanted = content_words(question)
     weights = {word: 1 / (1 + sum(word in span.words for _, _, span in candidates)) for word in wanted}

@@ -1,28 +1,28 @@
 """Every error Ratchet raises on purpose, in one place.
 
-    RatchetError                     what happened, what was kept, what to do
-    ├── KnowledgeError
-    │   ├── DocumentError            a file that cannot be turned into text
-    │   ├── SourceMissing            a named file or folder does not exist
-    │   ├── EmbedderError            the embedder cannot be built or did not answer
-    │   ├── IndexMissing             nothing has been ingested yet
-    │   ├── IndexCorrupt             index files do not match their manifest
-    │   ├── IndexBusy                another process is writing the index
-    │   ├── EmbedderMismatch         the index was made with another embedder
-    │   └── StorageError             the disk refused a write
-    ├── ConfigError                  ratchet.toml, RATCHET_* or a flag is wrong
-    ├── ModelError
-    │   ├── ModelNotFound            unknown prefix, model or file
-    │   ├── ModelFileInvalid         a file that is not a usable GGUF
-    │   ├── MissingKey               a hosted model without an API key
-    │   ├── ServerUnreachable        no answer at the model's address
-    │   ├── ModelTimeout             no token within the time limit
-    │   └── ContextOverflow          the prompt does not fit the model's context
-    ├── DatabaseError                ratchet.db is locked, read-only, damaged or from a newer version
-    ├── FactError                    a fact that cannot be remembered, or that does not exist
-    ├── RecordError                  no such turn or thread, or feedback that makes no sense
-    ├── QuestionError                a question that cannot be asked: empty, or too long
-    └── SessionBusy                  the session is still answering another question
+RatchetError                     what happened, what was kept, what to do
+├── KnowledgeError
+│   ├── DocumentError            a file that cannot be turned into text
+│   ├── SourceMissing            a named file or folder does not exist
+│   ├── EmbedderError            the embedder cannot be built or did not answer
+│   ├── IndexMissing             nothing has been ingested yet
+│   ├── IndexCorrupt             index files do not match their manifest
+│   ├── IndexBusy                another process is writing the index
+│   ├── EmbedderMismatch         the index was made with another embedder
+│   └── StorageError             the disk refused a write
+├── ConfigError                  ratchet.toml, RATCHET_* or a flag is wrong
+├── ModelError
+│   ├── ModelNotFound            unknown prefix, model or file
+│   ├── ModelFileInvalid         a file that is not a usable GGUF
+│   ├── MissingKey               a hosted model without an API key
+│   ├── ServerUnreachable        no answer at the model's address
+│   ├── ModelTimeout             no token within the time limit
+│   └── ContextOverflow          the prompt does not fit the model's context
+├── DatabaseError                ratchet.db is locked, read-only, damaged or from a newer version
+├── FactError                    a fact that cannot be remembered, or that does not exist
+├── RecordError                  no such turn or thread, or feedback that makes no sense
+├── QuestionError                a question that cannot be asked: empty, or too long
+└── SessionBusy                  the session is still answering another question
 """  # noqa: D208 - the indentation draws the tree
 
 from knowledge.errors import (

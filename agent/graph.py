@@ -84,9 +84,11 @@ def fresh_turn(start: dict[str, Any], notes: Sequence[str]) -> TurnState:
 
 @dataclass(slots=True)
 class Dependencies:
-    """What the nodes use. `search` and `remember` are None where there is no index or no memory.
+    """What the nodes use.
 
     Attributes:
+        search: finds passages for a question; None where nothing is indexed.
+        recall, remember: the facts worth showing for a question, and how to keep another.
         offer: the tools worth offering for a question, ready for `bind_tools`.
         finish: records the finished turn and folds it into the conversation; returns the state to keep.
         strict: show only sentences that the documents support; always so for a small model.

@@ -28,6 +28,7 @@ SUMMARIZE = (
     "open questions. Write only the summary.\n\n{conversation}"
 )
 
+EMPTY = "The model gave no answer. Ask again in other words, or try another model."
 REFUSAL = "Your documents do not say anything about this."
 RECALLED = "You asked me to remember: {fact}"
 REMEMBERED = "I will remember: {fact}"

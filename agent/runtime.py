@@ -137,9 +137,7 @@ class Runtime:
             IndexMissing: nothing has been ingested into the collection.
         """
         if self.retriever is None:
-            raise IndexMissing(
-                "No documents are indexed yet.", fix="Add some with `ratchet ingest FOLDER`."
-            )
+            raise IndexMissing("No documents are indexed yet.", fix="Add some with `ratchet ingest FOLDER`.")
         return self.retriever.search(query, k)
 
     def _recall(self, question: str) -> Sequence[Fact]:

@@ -264,8 +264,9 @@ class ChatSession:
 
     def delete_thread(self, thread_id: str) -> None:
         """Delete a conversation for good: its turns, its feedback and its checkpoints."""
-        self.records.delete_thread(thread_id)
+        # Checkpoints first: if the program dies in between, the thread is still listed and can be deleted again.
         self._runtime.checkpointer.delete_thread(thread_id)
+        self.records.delete_thread(thread_id)
 
     def use_model(self, spec: str, adapter: str | None = None) -> None:
         """Answer with another model from the next question on; the old one stays if this one cannot be built.

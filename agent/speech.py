@@ -40,9 +40,7 @@ class Speech:
         patience: in strict mode, unsupported sentences after which listening on is pointless.
     """
 
-    def __init__(
-        self, passages: Sequence[Passage], clock: Clock, *, strict: bool, patience: int = 1_000_000
-    ) -> None:
+    def __init__(self, passages: Sequence[Passage], clock: Clock, *, strict: bool, patience: int = 1_000_000) -> None:
         self._clock = clock
         self._strict = strict and bool(passages)
         self._patience = patience
@@ -117,8 +115,8 @@ class Speech:
     def result(self, status: str) -> dict[str, Any]:
         """The answer as shown, what the model really wrote, and the citations."""
         answer = self._stream.text.strip()
-        if self._strict and status == "done" and not answer:
-            answer = prompts.REFUSAL
+        if not answer and not self.cancelled:
+            answer = prompts.REFUSAL if self._strict and self._raw.strip() else prompts.EMPTY
             get_stream_writer()(Token(answer))
         citations = [asdict(citation) for citation in self._stream.citations]
         return {"status": status, "answer": answer, "raw_answer": self._raw.strip(), "citations": citations}

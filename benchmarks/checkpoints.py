@@ -8,12 +8,14 @@ small model is given, and with the long one of a large model.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import shutil
 import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,20 @@ ANSWER = (
     "before your function is called. When the value is missing or wrong, the client is told which and why, "
     "and your function does not run. The same declaration also appears in the interactive documentation."
 )
-KINDS = {"a small model": "local:default", "a large model": "openai:scripted"}
+BUDGETS = {"a small model": "local:default", "a large model": "openai:scripted"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The database after some turns: sizes in MiB, seconds of the turns since the mark before."""
+
+    budget: str
+    turns: int
+    file: float
+    log: float
+    checkpoints: float
+    others: float
+    seconds: Summary
 
 
 class Scripted(BaseChatModel):
@@ -57,9 +72,7 @@ class Scripted(BaseChatModel):
 
         return generate_from_stream(self._stream(messages))
 
-    def _stream(
-        self, messages: list[BaseMessage], *args: Any, **kwargs: Any
-    ) -> Iterator[ChatGenerationChunk]:
+    def _stream(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
         for word in ANSWER.split(" "):
             yield ChatGenerationChunk(message=AIMessageChunk(content=f"{word} "))
 
@@ -71,25 +84,25 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=max(MARKS))
     given = parser.parse_args()
     facts = machine()
-    results: dict[str, Any] = {}
+    results: list[Mark] = []
     with workspace(given.docs, given.home) as place:
-        for kind, spec in KINDS.items():
+        for budget, spec in BUDGETS.items():
             with tempfile.TemporaryDirectory(prefix="ratchet-benchmark-") as folder:
                 settings = private_settings(Path(folder), model=ModelSettings(name=spec))
                 shutil.copytree(place.settings.index_folder, settings.index_folder)
-                results[kind] = grow(settings, given.turns)
+                results += grow(settings, budget, given.turns)
     rows = [
-        (kind, turns, f"{size:.2f} MiB", f"{inside['checkpoints']:.2f} MiB", seconds.show(3, "s"))
-        for kind, marks in results.items()
-        for turns, size, inside, seconds in marks
+        (mark.budget, mark.turns, f"{mark.file:.2f} + {mark.log:.2f}", f"{mark.checkpoints:.2f}", f"{mark.others:.2f}")
+        + (mark.seconds.show(3, "s"),)
+        for mark in results
     ]
-    head = ("prompt budget of", "turns", "database", "of it checkpoints", "a turn since the last line")
-    publish(facts, results, [Table("Growth of one thread", head, rows)], given.json)
+    head = ("prompt budget of", "turns", "file + log, MiB", "checkpoints, MiB", "all else, MiB", "a turn since then")
+    publish(facts, {"marks": results}, [Table("Growth of one thread", head, rows)], given.json)
 
 
-def grow(settings: Settings, turns: int) -> list[tuple[int, float, dict[str, float], Summary]]:
-    """Ask `turns` questions on one thread; at each mark (turns, MiB, MiB by kind, seconds per turn since)."""
-    marks: list[tuple[int, float, dict[str, float], Summary]] = []
+def grow(settings: Settings, budget: str, turns: int) -> list[Mark]:
+    """Ask `turns` questions on one thread; what the database is like at each mark."""
+    marks: list[Mark] = []
     asked = itertools.cycle(question.question for question in questions(answered=True))
     seconds: list[float] = []
     with ChatSession(settings, model=Scripted()) as session:
@@ -99,31 +112,29 @@ def grow(settings: Settings, turns: int) -> list[tuple[int, float, dict[str, flo
             seconds.append(time.perf_counter() - began)
             if number in MARKS or number == turns:
                 marks.append(
-                    (number, size_mib(settings.database), by_kind(settings.database), summarize(seconds))
+                    Mark(budget, number, *sizes(settings.database), *content(settings.database), summarize(seconds))
                 )
                 seconds = []
     return marks
 
 
-def size_mib(database: Path) -> float:
-    """The database and the files that belong to it."""
-    return sum(path.stat().st_size for path in database.parent.glob(f"{database.name}*")) / 2**20
+def sizes(database: Path) -> tuple[float, float]:
+    """MiB of the database file, and of the log and index beside it."""
+    file = database.stat().st_size
+    return file / 2**20, (sum(path.stat().st_size for path in database.parent.glob(f"{database.name}*")) - file) / 2**20
 
 
-def by_kind(database: Path) -> dict[str, float]:
-    """MiB of content in the tables of the checkpointer, and in all others."""
-    connection = sqlite3.connect(database)
-    try:
+def content(database: Path) -> tuple[float, float]:
+    """MiB of content in the checkpointer's tables, and in all others."""
+    held = {True: 0.0, False: 0.0}
+    with contextlib.closing(sqlite3.connect(database)) as connection:
         tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        sizes = {"checkpoints": 0.0, "records": 0.0}
         for table in tables:
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
             total = " + ".join(f"coalesce(sum(length(CAST({column} AS BLOB))), 0)" for column in columns)
-            (held,) = connection.execute(f"SELECT {total} FROM {table}").fetchone()
-            sizes["checkpoints" if table in ("checkpoints", "writes") else "records"] += held / 2**20
-        return sizes
-    finally:
-        connection.close()
+            (size,) = connection.execute(f"SELECT {total} FROM {table}").fetchone()
+            held[table in ("checkpoints", "writes")] += size / 2**20
+    return held[True], held[False]
 
 
 if __name__ == "__main__":

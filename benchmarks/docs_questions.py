@@ -67,9 +67,7 @@ def main() -> None:
     options(parser)
     parser.add_argument("--model", default="local:default")
     parser.add_argument("--adapter", default="")
-    parser.add_argument(
-        "--questions", type=Path, default=QUESTIONS, help="JSON lines; see the one that is here"
-    )
+    parser.add_argument("--questions", type=Path, default=QUESTIONS, help="JSON lines; see the one that is here")
     parser.add_argument("--only", type=int, default=0, help="ask only the first N of each kind")
     parser.add_argument("--details", type=Path, help="write one JSON line per question here")
     given = parser.parse_args()
@@ -95,9 +93,7 @@ def main() -> None:
 def ask(session: ChatSession, question: Question, docs: Path) -> Outcome:
     """Search for, then ask one question."""
     found = session.search(question.question, DEPTH)
-    ranks = [
-        place for place, passage in enumerate(found.passages, 1) if _right(question, passage.source, docs)
-    ]
+    ranks = [place for place, passage in enumerate(found.passages, 1) if _right(question, passage.source, docs)]
     session.new_thread()
     turn = session.ask(question.question)
     said = " ".join(turn.answer.lower().replace("*", "").replace("`", "").split())

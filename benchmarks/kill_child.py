@@ -53,11 +53,7 @@ def keep_answering(settings: Settings, seed: int, *, once: bool) -> None:
         if pending is not None:
             say("pending")
             for event in session.resume():
-                if (
-                    isinstance(event, Done)
-                    and event.turn.question == pending
-                    and event.turn.status != "error"
-                ):
+                if isinstance(event, Done) and event.turn.question == pending and event.turn.status != "error":
                     say(f"resumed {event.turn.turn_id}")
         say("working")
         for question in itertools.cycle(asked):

@@ -170,9 +170,7 @@ class Trial:
         for turn_id in self._acknowledged:
             if recorded.count(turn_id) != 1:
                 self.outcome.lost_turns += 1
-                self.outcome.details.append(
-                    f"{moment}: turn {turn_id} stands {recorded.count(turn_id)} times"
-                )
+                self.outcome.details.append(f"{moment}: turn {turn_id} stands {recorded.count(turn_id)} times")
         self._acknowledged = [turn_id for turn_id in self._acknowledged if turn_id in recorded]
         self._look_at_index(moment)
 

@@ -98,9 +98,7 @@ def resident_mib(pid: int) -> tuple[float, float]:
         import psutil
 
         return psutil.Process(pid).memory_info().rss / 2**20, math.nan
-    kib = {
-        line.split(":")[0]: float(line.split()[1]) for line in lines if line.startswith(("VmRSS", "VmHWM"))
-    }
+    kib = {line.split(":")[0]: float(line.split()[1]) for line in lines if line.startswith(("VmRSS", "VmHWM"))}
     return kib["VmRSS"] / 1024, kib["VmHWM"] / 1024
 
 

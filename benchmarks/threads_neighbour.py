@@ -21,7 +21,7 @@ from benchmarks.workspace import DOCS, QUESTIONS
 
 BUSY = "while True: pass"
 PROMPT_CHARS = 1600
-ANSWER_TOKENS = 64
+ANSWER_TOKENS = 48
 SETTLE_SECONDS = 0.5
 
 

@@ -1,13 +1,15 @@
 """What the agent adds to the model, and how it compares with a bare LangChain agent, in one run.
 
-Every question is asked three ways, one after the other, in an order that rotates:
+Every question is asked four ways, one after the other, in an order that rotates:
 
 ratchet  a `ChatSession` turn, warm: retrieval, prompt, model, citations, checkpoint, record.
 direct   the very same prompt, as the session sent it, put straight to a llama.cpp server.
 bare     `langchain.agents.create_agent` with one retriever tool over the same index, as its users build it:
-         the model is asked, calls the tool, and is asked again with the passages.
+         the model is asked, calls the tool, and is asked again with the passages. Whether it calls the tool
+         is up to the model; one of 135M parameters may answer from nothing instead, which is quick.
+search   the same agent, made to do its work: its first model call can only write the tool's arguments.
 
-Fairness. The three use three servers loaded from the same file with the same threads, context and slots, so
+Fairness. The four use four servers loaded from the same file with the same threads, context and slots, so
 none can read what another has cached; each begins with its own system prompt computed, as a warm session's
 is. Ratchet and direct then see the same prompts in the same order, so their caches hold the same. An
 unmeasured first pass captures the prompts and warms everything; between two prompts of the same question
@@ -29,20 +31,20 @@ from dataclasses import replace
 from agent.config import ModelSettings
 from agent.session import ChatSession
 from benchmarks.measure import Table, arguments, machine, publish, share, summarize
-from benchmarks.ways import Bare, Direct, Run, Trio, ratchet
+from benchmarks.ways import Bare, Case, Direct, Run, ratchet
 from benchmarks.workspace import options, questions, workspace
 from knowledge.llama import CpuClock, free_threads
 
 CONTEXT = 4096
-WAYS = ("ratchet", "direct", "bare")
+WAYS = ("ratchet", "direct", "bare", "search")
 
 
 def main() -> None:
     """Measure and print."""
     parser = arguments(__doc__)
     options(parser)
-    parser.add_argument("--turns", type=int, default=30, help="measured questions, each asked three ways")
-    parser.add_argument("--max-tokens", type=int, default=64, help="longest answer of all three")
+    parser.add_argument("--turns", type=int, default=30, help="measured questions, each asked all ways")
+    parser.add_argument("--max-tokens", type=int, default=64, help="longest answer of every way")
     parser.add_argument("--threads", type=int, default=0, help="of each server; 0: as many as are free")
     given = parser.parse_args()
     facts = machine()
@@ -54,53 +56,65 @@ def main() -> None:
         workspace(given.docs, given.home, model=model) as place,
         ChatSession(place.settings) as session,
     ):
-        trios = capture(session, given.turns)
-        ways: dict[str, Callable[[Trio], Run]] = {
-            "ratchet": lambda trio: ratchet(session, trio),
-            "direct": Direct(place.settings, trios[0].messages[:1]).ask,
+        cases = capture(session, given.turns)
+        ways: dict[str, Callable[[Case], Run]] = {
+            "ratchet": lambda case: ratchet(session, case),
+            "direct": Direct(place.settings, cases[0].messages[:1]).ask,
             "bare": Bare(place.settings).ask,
+            "search": Bare(place.settings, made_to_search=True).ask,
         }
-        ways["bare"](trios[-1])
-        for number, trio in enumerate(trios):
-            turned = WAYS[number % 3 :] + WAYS[: number % 3]
-            trio.runs = {name: ways[name](trio) for name in turned}
-    publish(facts | {"threads": str(threads)}, {"turns": trios}, tables(trios), given.json)
+        for warmed in ("bare", "search"):
+            ways[warmed](cases[-1])
+        for number, case in enumerate(cases):
+            first = number % len(WAYS)
+            turned = WAYS[first:] + WAYS[:first]
+            case.runs = {name: ways[name](case) for name in turned}
+    publish(
+        facts | {"threads": str(threads)},
+        {"turns": [{"question": case.question, "runs": case.runs} for case in cases]},
+        tables(cases),
+        given.json,
+    )
 
 
-def capture(session: ChatSession, wanted: int) -> list[Trio]:
+def capture(session: ChatSession, wanted: int) -> list[Case]:
     """Questions for which the model is shown passages, with the prompts it is sent; repeated if too few."""
-    found: list[Trio] = []
+    found: list[Case] = []
     for question in questions(answered=True):
         session.new_thread()
         turn = session.ask(question.question)
         if turn.passages and turn.usage.prompt_tokens and not turn.tool_calls:
-            found.append(Trio(question.question, list(session.last_prompt), turn.usage.completion_tokens))
+            found.append(Case(question.question, list(session.last_prompt), turn.usage.completion_tokens))
+        if len(found) == wanted:
+            break
     if not found:
         raise SystemExit("No question reached the model: is the index of these documents?")
-    return [replace(trio, runs={}) for trio in itertools.islice(itertools.cycle(found), wanted)]
+    return [replace(case, runs={}) for case in itertools.islice(itertools.cycle(found), wanted)]
 
 
-def tables(trios: list[Trio]) -> list[Table]:
+def tables(cases: list[Case]) -> list[Table]:
     """The ratios per question, and what they are made of."""
     head = ("way", "first text", "first of the model", "in all", "prompt tokens", "of them cached", "written")
-    rows = [(name, *_row([trio.runs[name] for trio in trios])) for name in WAYS]
+    rows = [(name, *_row([case.runs[name] for case in cases])) for name in WAYS]
     pairs = [
-        ("ratchet / direct, first token of the model", *_ratio(trios, "direct", "generated")),
-        ("ratchet / direct, in all", *_ratio(trios, "direct", "total")),
-        ("ratchet / bare, first text", *_ratio(trios, "bare", "first")),
-        ("ratchet / bare, first token of the model", *_ratio(trios, "bare", "generated")),
-        ("ratchet / bare, in all", *_ratio(trios, "bare", "total")),
+        ("ratchet / direct, first token of the model", *_ratio(cases, "direct", "generated")),
+        ("ratchet / direct, in all", *_ratio(cases, "direct", "total")),
+        *(
+            (f"ratchet / {other}, {named}", *_ratio(cases, other, part))
+            for other in ("search", "bare")
+            for part, named in (("first", "first text"), ("generated", "first of the model"), ("total", "in all"))
+        ),
     ]
     return [
-        Table(f"Medians of {len(trios)} turns each", head, rows),
+        Table(f"Medians of {len(cases)} turns each", head, rows),
         Table("Ratio per question", ("ratio", "median", "p90", "n"), pairs),
-        Table("Checks", ("what", "result"), checks(trios)),
+        Table("Checks", ("what", "result"), checks(cases)),
     ]
 
 
-def checks(trios: list[Trio]) -> list[tuple[str, str]]:
+def checks(cases: list[Case]) -> list[tuple[str, str]]:
     """Whether the comparison was what it says it is."""
-    ours, direct, bare = ([trio.runs[name] for trio in trios] for name in WAYS)
+    ours, direct, bare, search = ([case.runs[name] for case in cases] for name in WAYS)
 
     def count(*tests: bool) -> str:
         return share(sum(tests), len(tests))
@@ -109,11 +123,12 @@ def checks(trios: list[Trio]) -> list[tuple[str, str]]:
         ("ratchet sent the prompt that direct sent", count(*(run.same_prompt for run in ours))),
         (
             "direct wrote as much as the session's model",
-            count(*(run.completion_tokens == trio.written for run, trio in zip(direct, trios, strict=True))),
+            count(*(run.completion_tokens == case.written for run, case in zip(direct, cases, strict=True))),
         ),
-        ("bare agent called its tool", count(*(run.tool_calls > 0 for run in bare))),
-        ("bare agent said something", count(*(bool(run.answer.strip()) for run in bare))),
-        ("bare agent failed", count(*(bool(run.error) for run in bare))),
+        ("bare called its tool", count(*(run.tool_calls > 0 for run in bare))),
+        ("search called its tool", count(*(run.tool_calls > 0 for run in search))),
+        ("bare, search said something", count(*(bool(run.answer.strip()) for run in bare + search))),
+        ("bare, search failed", count(*(bool(run.error) for run in bare + search))),
     ]
 
 
@@ -129,8 +144,8 @@ def _row(runs: list[Run]) -> list[str]:
     return [*seconds, *counts]
 
 
-def _ratio(trios: list[Trio], other: str, part: str) -> tuple[str, str, int]:
-    pairs = [(getattr(trio.runs["ratchet"], part), getattr(trio.runs[other], part)) for trio in trios]
+def _ratio(cases: list[Case], other: str, part: str) -> tuple[str, str, int]:
+    pairs = [(getattr(case.runs["ratchet"], part), getattr(case.runs[other], part)) for case in cases]
     ratios = summarize(ours / theirs for ours, theirs in pairs if not math.isnan(ours / theirs))
     return f"{ratios.median:.3f}", f"{ratios.p90:.3f}", ratios.n
 

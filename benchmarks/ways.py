@@ -1,7 +1,8 @@
-"""The three ways in which `benchmarks.turns` asks a question: each returns a `Run`."""
+"""The ways in which `benchmarks.turns` asks a question: each returns a `Run`."""
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable
@@ -20,9 +21,7 @@ from knowledge.retriever import HybridRetriever
 
 KEY = "benchmark"
 BARE_STEPS = 8  # of LangGraph: three model calls with the tools between them
-BARE_PROMPT = (
-    "Answer the user's question in one to three short sentences, using the search tool to find the facts."
-)
+BARE_PROMPT = "Answer the user's question in one to three short sentences, using the search tool to find the facts."
 
 
 @dataclass(slots=True)
@@ -33,7 +32,7 @@ class Run:
         first: the first text that a user could read.
         generated: the first text that the model wrote.
         total: the last event.
-        prompt_tokens, cached_tokens, completion_tokens: of the model call, as the server counted them.
+        prompt_tokens, cached_tokens, completion_tokens: of the model calls, as the server counted them.
         tool_calls: how often a tool answered.
         error: what broke.
     """
@@ -49,10 +48,18 @@ class Run:
     same_prompt: bool = True
     error: str = ""
 
+    def count(self, usage: Any) -> None:
+        """Add the tokens of one more model call, as LangChain reports them."""
+        if usage:
+            self.prompt_tokens = max(0, self.prompt_tokens) + usage["input_tokens"]
+            self.completion_tokens = max(0, self.completion_tokens) + usage["output_tokens"]
+            found = (usage.get("input_token_details") or {}).get("cache_read") or 0
+            self.cached_tokens = max(0, self.cached_tokens) + found
+
 
 @dataclass(slots=True)
-class Trio:
-    """One question, asked all three ways; the session's prompt, and how many tokens its model wrote."""
+class Case:
+    """One question, asked all ways; the session's prompt, and how many tokens its model wrote."""
 
     question: str
     messages: list[Any]
@@ -60,12 +67,12 @@ class Trio:
     runs: dict[str, Run] = field(default_factory=dict)
 
 
-def ratchet(session: ChatSession, trio: Trio) -> Run:
+def ratchet(session: ChatSession, case: Case) -> Run:
     """A turn of the session, in a thread of its own."""
     session.new_thread()
     run = Run()
     began = time.perf_counter()
-    for event in session.stream(trio.question):
+    for event in session.stream(case.question):
         if isinstance(event, Token) and math.isnan(run.first):
             run.first = time.perf_counter() - began
         elif isinstance(event, Done):
@@ -76,7 +83,7 @@ def ratchet(session: ChatSession, trio: Trio) -> Run:
             run.cached_tokens = usage.cached_tokens or -1
             run.prompt_tokens = usage.prompt_tokens if usage.cached_tokens else -1
     run.total = time.perf_counter() - began
-    run.same_prompt = [m.content for m in session.last_prompt] == [m.content for m in trio.messages]
+    run.same_prompt = [m.content for m in session.last_prompt] == [m.content for m in case.messages]
     return run
 
 
@@ -101,7 +108,7 @@ class Direct:
         }
         self._server.handle_chat_completions(body, receive)
 
-    def ask(self, trio: Trio) -> Run:
+    def ask(self, case: Case) -> Run:
         """Send the captured prompt, for as many tokens as the session let the model write."""
         run = Run()
 
@@ -116,15 +123,20 @@ class Direct:
                     run.answer += text
 
         began = time.perf_counter()
-        self._send(trio.messages, trio.written, receive)
+        self._send(case.messages, case.written, receive)
         run.total = time.perf_counter() - began
         return run
 
 
 class Bare:
-    """`create_agent` with a retriever tool, over the HTTP address of a server of its own."""
+    """`create_agent` with a retriever tool, over the HTTP address of a server of its own.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: the session's.
+        made_to_search: the first model call may write nothing but the arguments of the tool.
+    """
+
+    def __init__(self, settings: Settings, *, made_to_search: bool = False) -> None:
         from langchain.agents import create_agent
         from langchain_core.tools import create_retriever_tool
         from langchain_openai import ChatOpenAI
@@ -147,14 +159,15 @@ class Bare:
         index = KnowledgeIndex.open(settings.index_folder, embeddings.fingerprint)
         retriever = HybridRetriever(index=index, embeddings=embeddings, top_k=settings.knowledge.top_k)
         tool = create_retriever_tool(retriever, "search_documents", about)
-        self._agent = create_agent(model, [tool], system_prompt=BARE_PROMPT)
+        middleware = [search_first(tool.name)] if made_to_search else []
+        self._agent = create_agent(model, [tool], system_prompt=BARE_PROMPT, middleware=middleware)
 
-    def ask(self, trio: Trio) -> Run:
+    def ask(self, case: Case) -> Run:
         """Ask as a user of `create_agent` would, streaming the model's words."""
         from langchain_core.messages import AIMessageChunk, HumanMessage, ToolMessage
 
         run = Run()
-        asked: Any = {"messages": [HumanMessage(trio.question)]}
+        asked: Any = {"messages": [HumanMessage(case.question)]}
         limits: Any = {"recursion_limit": BARE_STEPS}
         began = time.perf_counter()
         try:
@@ -163,15 +176,40 @@ class Bare:
                 if isinstance(message, ToolMessage):
                     run.tool_calls += 1
                     run.answer = ""
-                elif isinstance(message, AIMessageChunk) and message.text:
-                    if math.isnan(run.first):
+                elif isinstance(message, AIMessageChunk):
+                    if message.text and math.isnan(run.first):
                         run.first = run.generated = time.perf_counter() - began
                     run.answer += message.text
+                    run.count(message.usage_metadata)
         # What a bare agent does with a weak model is part of the result, whatever it raises.
         except Exception as error:
             run.error = f"{type(error).__name__}: {error}"[:200]
         run.total = time.perf_counter() - began
         return run
+
+
+def search_first(tool: str) -> Any:
+    """Middleware that lets the first model call write nothing but a query, and makes a tool call of it.
+
+    A model this small does not call a tool of its own accord; one that follows tools would do just this.
+    """
+    from langchain.agents.middleware import wrap_model_call
+    from langchain_core.messages import AIMessage, ToolMessage
+
+    schema = {"type": "object", "properties": {"query": {"type": "string", "maxLength": 80}}, "required": ["query"]}
+    wanted = {"type": "json_schema", "json_schema": {"name": "arguments", "schema": schema}}
+
+    @wrap_model_call
+    def middleware(request: Any, handler: Any) -> Any:
+        if any(isinstance(message, ToolMessage) for message in request.messages):
+            return handler(request)
+        asked = [request.system_message, *request.messages]
+        # "nostream" keeps the arguments out of the stream of what the user reads.
+        reply = request.model.bind(response_format=wanted).invoke(asked, {"tags": ["nostream"]})
+        call = {"name": tool, "args": json.loads(reply.text), "id": "search", "type": "tool_call"}
+        return AIMessage("", tool_calls=[call], usage_metadata=reply.usage_metadata)
+
+    return middleware
 
 
 def server(settings: Settings) -> Any:

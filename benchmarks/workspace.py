@@ -60,9 +60,7 @@ def _frozen(value: Any) -> Any:
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options that `workspace` needs."""
     parser.add_argument("--docs", type=Path, default=DOCS, help="the FastAPI documentation (Markdown)")
-    parser.add_argument(
-        "--home", type=Path, help="keep the index here and use it again; default: a temporary folder"
-    )
+    parser.add_argument("--home", type=Path, help="keep the index here and use it again; default: a temporary folder")
 
 
 def private_settings(home: Path, **sections: Any) -> Settings:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -47,17 +48,22 @@ class LlamaEmbeddings(Embeddings):
         name: what to call it; part of the fingerprint.
         digest: SHA-256 of what decides the vectors; default: of the file, which is read for it.
         threads: worker threads; 0 uses the cores that are free, measured now and then during long work.
+        decompose: give texts to the model in Unicode's form NFD. BERT's uncased vocabulary spells Korean in
+            single letters, into which its own tokenizer takes syllables apart but llama.cpp's does not.
 
     Raises:
         EmbedderError: the file is missing, not a GGUF, or not an embedding model.
     """
 
-    def __init__(self, path: Path, name: str, *, digest: str = "", threads: int = 0) -> None:
+    def __init__(
+        self, path: Path, name: str, *, digest: str = "", threads: int = 0, decompose: bool = False
+    ) -> None:
         if not is_gguf(path):
             raise EmbedderError(f"{path} is not a GGUF model.", fix="Name an embedding model in GGUF format.")
         self._path = path
         self._name = name
         self._requested = threads
+        self._decompose = decompose
         self._threads = 0
         self._clock = CpuClock()
         self._worked = 0.0
@@ -76,7 +82,7 @@ class LlamaEmbeddings(Embeddings):
 
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         for start in range(0, len(texts), _BATCH):
-            batch = [text if text.strip() else "." for text in texts[start : start + _BATCH]]
+            batch = [self._spelled(text) for text in texts[start : start + _BATCH]]
             vectors[start : start + len(batch)] = self._embed_batch(batch)
         return vectors
 
@@ -93,6 +99,11 @@ class LlamaEmbeddings(Embeddings):
         """Free the model's memory; the next text loads it again."""
         with self._lock:
             self._server = None
+
+    def _spelled(self, text: str) -> str:
+        if not text.strip():
+            return "."  # the model has no vector for nothing
+        return unicodedata.normalize("NFD", text) if self._decompose else text
 
     def _embed_batch(self, texts: list[str]) -> np.ndarray:
         import numpy as np
@@ -178,7 +189,7 @@ def _build_local(name: str, models_folder: Path, threads: int) -> LlamaEmbedding
     if name == minilm.NAME:
         path = minilm.prepare_minilm(models_folder)
         # The conversion is fixed, so the weights decide; they were verified when they were converted.
-        return LlamaEmbeddings(path, name, digest=minilm.WEIGHTS_SHA256, threads=threads)
+        return LlamaEmbeddings(path, name, digest=minilm.WEIGHTS_SHA256, threads=threads, decompose=True)
     path = Path(name).expanduser()
     if not path.is_file():
         raise EmbedderError(

@@ -86,8 +86,9 @@ def _evaluate(node: ast.expr) -> Fraction:
             return Fraction(math.pi)
         case ast.Name(id="e"):
             return Fraction(math.e)
-    raise CalculationError("only numbers, + - * / // % **, brackets and "
-                           f"{', '.join(sorted(_FUNCTIONS))} are understood")
+    raise CalculationError(
+        f"only numbers, + - * / // % **, brackets and {', '.join(sorted(_FUNCTIONS))} are understood"
+    )
 
 
 def _format(value: Fraction) -> str:

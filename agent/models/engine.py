@@ -197,9 +197,7 @@ def _stop_all() -> None:
 
 def _unloadable(path: Path, adapters: tuple[Path, ...]) -> ModelFileInvalid:
     if not adapters:
-        return ModelFileInvalid(
-            f"llama.cpp cannot load {path}.", fix="The file may be cut short: get it again."
-        )
+        return ModelFileInvalid(f"llama.cpp cannot load {path}.", fix="The file may be cut short: get it again.")
     return ModelFileInvalid(
         f"llama.cpp cannot load {path} with the adapter {', '.join(map(str, adapters))}.",
         fix="Name an adapter that was trained for this very model.",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import ModelError
-from agent.models.conversation import asked, to_turns
+from agent.models.conversation import to_request, to_turns
 from agent.models.tool_calls import ToolChoice, json_grammar
 
 if TYPE_CHECKING:
@@ -130,9 +130,9 @@ class Exchange:
         self._deciding = False
 
     def _decision(self) -> dict[str, Any]:
-        turns = to_turns(asked(self._messages), self._is_control)
+        request = f"{self._choice.prompt}\n\n{to_request(self._messages, self._is_control)}"
         return self._parameters | {
-            "messages": [{"role": "system", "content": self._choice.system}, *turns],
+            "messages": [{"role": "user", "content": request}],
             "grammar": self._choice.grammar,
             "max_tokens": _DECISION_TOKENS * (1 if self._tries == 1 else _PATIENCE),
             "stop": [],

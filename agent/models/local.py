@@ -120,9 +120,7 @@ class LocalChatModel(BaseChatModel):
         self.context_tokens = self.context_tokens or min(trained, DEFAULT_CONTEXT)
         self.model_name = self.model_name or self.path.stem
         if self.profile is None:
-            self.profile = ModelProfile(
-                max_input_tokens=self.context_tokens, tool_calling=True, structured_output=True
-            )
+            self.profile = ModelProfile(max_input_tokens=self.context_tokens, tool_calling=True, structured_output=True)
         self._engine = shared_engine(self.path, self.adapters, self.context_tokens, self.threads)
 
     @property
@@ -157,12 +155,10 @@ class LocalChatModel(BaseChatModel):
         """Exact number of tokens of a text; remembered, as a prompt's parts come again every turn."""
         return self._engine.tokenizer.count(text)
 
-    def get_num_tokens_from_messages(
-        self, messages: list[BaseMessage], tools: Sequence[Any] | None = None
-    ) -> int:
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
         """Tokens of the messages' text, plus eight a message for what the chat template adds."""
         turns = to_turns(messages, self._engine.tokenizer.is_control)
-        system = ToolChoice.of([convert_to_openai_tool(tool) for tool in tools]).system if tools else ""
+        system = ToolChoice.of([convert_to_openai_tool(tool) for tool in tools]).prompt if tools else ""
         return sum(self.get_num_tokens(turn["content"]) + 8 for turn in turns) + self.get_num_tokens(system)
 
     def bind_tools(
@@ -236,9 +232,7 @@ class LocalChatModel(BaseChatModel):
                         yield chunk
         yield ChatGenerationChunk(message=exchange.last_chunk(self.model_name))
 
-    def _exchange(
-        self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-    ) -> Exchange:
+    def _exchange(self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Exchange:
         given = {name: kwargs.get(name, getattr(self, name, None)) for name in _SAMPLING}
         parameters = {name: value for name, value in given.items() if value is not None}
         parameters |= {

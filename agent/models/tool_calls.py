@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agent.errors import ConfigError, ModelError
@@ -21,30 +21,34 @@ from agent.models.json_schema import enforceable, only_value
 
 NONE = "none"
 
-_HEAD = "Pick the tool that the user's last message needs and write its arguments as JSON."
-_HEAD_OR_NONE = (
-    "Pick the tool that the user's last message needs and write its arguments as JSON. "
-    f"Write {NONE} when it needs no tool: greetings, opinions, explanations, or when the result is already there."
-)
+_TOOLS = "Tools:"
+_NO_TOOL = f"{NONE}: chat, thanks, writing, explanations"
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool as the model sees it; `parameters` is a schema that can be enforced."""
+    """A tool as the model sees it.
+
+    Attributes:
+        parameters: the schema of its arguments, cut down to what can be enforced.
+        arguments: the schema of each argument as it was given, with its description.
+    """
 
     name: str
     description: str
     parameters: dict[str, Any]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def line(self) -> str:
-        """The tool in one line: `name(argument, other?): what it does`."""
-        required = self.parameters.get("required", ())
-        arguments = (
-            name + ("" if name in required else "?") + _hint(inner)
-            for name, inner in self.parameters.get("properties", {}).items()
-        )
-        return f"- {self.name}({', '.join(arguments)}): {' '.join(self.description.split())}"
+        """The tool in one line: its name, what it does, and what its arguments mean where that is said.
+
+        Arguments that explain themselves are left out: listing them made SmolLM2-135M choose worse.
+        """
+        notes = [_note(name, schema) for name, schema in self.arguments.items()]
+        arguments = ", ".join(filter(None, notes))
+        description = " ".join(self.description.split())
+        return f"{self.name}: {description}" + (f" Arguments: {arguments}." if arguments else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +84,9 @@ class ToolChoice:
         return cls((known[choice],), optional=False)
 
     @property
-    def system(self) -> str:
-        """What the model is told; it stays the same from turn to turn, so that it is computed once."""
-        head = _HEAD_OR_NONE if self.optional else _HEAD
-        return "\n".join([head, *(tool.line for tool in self.tools)])
+    def prompt(self) -> str:
+        """What the model is told before the request; the same from turn to turn, so computed once."""
+        return "\n".join([_TOOLS, *(tool.line for tool in self.tools), *[_NO_TOOL] * self.optional])
 
     @property
     def grammar(self) -> str:
@@ -136,14 +139,15 @@ def json_grammar(schema: Mapping[str, Any]) -> str:
 def _tool(tool: Mapping[str, Any]) -> Tool:
     function = tool.get("function", tool)
     schema = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
-    return Tool(str(function["name"]), str(function.get("description", "")), enforceable(schema))
+    name, description = str(function["name"]), str(function.get("description", ""))
+    return Tool(name, description, enforceable(schema), schema["properties"])
 
 
-def _hint(schema: Any) -> str:
-    """The values to choose from, where there are few; the type where it is not plain text."""
+def _note(name: str, schema: Any) -> str:
+    """An argument's description and the values to choose from, where there are any and not too many."""
     if not isinstance(schema, Mapping):
         return ""
-    if 0 < len(schema.get("enum", ())) <= 6:
-        return "=" + "|".join(map(str, schema["enum"]))
-    kind = schema.get("type", "string")
-    return "" if kind == "string" else f": {kind if isinstance(kind, str) else '/'.join(kind)}"
+    values = schema.get("enum", ())
+    choices = " or ".join(map(str, values)) if 1 < len(values) <= 6 else ""
+    meaning = "; ".join(filter(None, [str(schema.get("description", "")).rstrip("."), choices]))
+    return f"{name} ({meaning})" if meaning else ""

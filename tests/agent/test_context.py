@@ -107,9 +107,7 @@ def test_budgets_follow_the_model_and_the_settings(settings: Settings) -> None:
     large = settings.model_copy(update={"model": settings.model.model_copy(update={"name": "openai:x"})})
     assert not budget_for(large, model).small
     assert budget_for(large, model).passages > small.passages
-    chosen = settings.model_copy(
-        update={"knowledge": settings.knowledge.model_copy(update={"passage_tokens": 77})}
-    )
+    chosen = settings.model_copy(update={"knowledge": settings.knowledge.model_copy(update={"passage_tokens": 77})})
     assert budget_for(chosen, model).passages == 77
 
 

@@ -208,7 +208,10 @@ def test_events_arrive_while_the_model_still_speaks() -> None:
 
 
 def test_a_small_model_opens_with_the_words_of_the_documents() -> None:
-    turn = Turn(["The house door is painted blue. Elephants love cake. Elephants fly kites." + " More words." * 30], budget=SMALL)
+    turn = Turn(
+        ["The house door is painted blue. Elephants love cake. Elephants fly kites." + " More words." * 30],
+        budget=SMALL,
+    )
     state, events = turn.ask("What colour is the door of the house?")
     quote = "“The door of the house is painted blue.” [1]"
     assert state["answer"] == texts(events) == quote
@@ -228,3 +231,8 @@ def test_an_answer_that_repeats_itself_is_stopped() -> None:
     state, _ = turn.ask("Tell me")
     assert prompts.NOTE_REPEATING in state["notes"]
     assert turn.model.said < 100
+
+
+def test_a_model_that_says_nothing_is_not_silent() -> None:
+    state, events = Turn([""]).ask("What colour is the door?")
+    assert state["answer"] == texts(events) == prompts.EMPTY

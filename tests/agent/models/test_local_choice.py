@@ -6,7 +6,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
 from agent.errors import ConfigError, ModelError
-from agent.models.conversation import asked, to_turns
+from agent.models.conversation import to_request, to_turns
 from agent.models.json_schema import enforceable, only_value
 from agent.models.tool_calls import ToolChoice
 
@@ -121,9 +121,7 @@ def test_a_tool_called_none_is_not_the_word_none():
     assert made.parse("none {}") == ("none", {})
 
 
-@pytest.mark.parametrize(
-    "text", ["", "calculator", "calculator {", "calculator []", "other {}", 'calculator {"b": 1}']
-)
+@pytest.mark.parametrize("text", ["", "calculator", "calculator {", "calculator []", "other {}", 'calculator {"b": 1}'])
 def test_what_is_no_valid_call_never_becomes_one(text):
     with pytest.raises(ModelError, match="could not be held"):
         ToolChoice.of([tool(expression={"type": "string"})]).parse(text)
@@ -138,25 +136,38 @@ def test_a_determined_call_is_known_without_the_model():
     assert ToolChoice.of([tool(expression={"enum": ["1+1"]})], "auto").forced is None
 
 
-def test_tools_are_listed_with_arguments_choices_and_types():
-    function = tool("weather", city={"type": "string"}, unit={"enum": ["C", "F"]}, days={"type": "integer"})
-    function["function"]["parameters"]["required"] = ["city"]
-    assert "weather(city, unit?=C|F, days?: integer): Does it." in ToolChoice.of([function]).system
+def test_tools_are_listed_with_what_their_arguments_mean():
+    unit = {"enum": ["C", "F"], "description": "Scale."}
+    made = ToolChoice.of([tool("weather", city={"type": "string"}, unit=unit)])
+    assert made.prompt.splitlines()[1] == "weather: Does it. Arguments: unit (Scale; C or F)."
+    assert "none: " in made.prompt and "none: " not in ToolChoice.of([tool()], "any").prompt
+
+
+CALL = {"name": "calculator", "args": {"expression": "1+1"}, "id": "c1"}
+CALLED = [HumanMessage("How much is 1+1?"), AIMessage("", tool_calls=[CALL]), ToolMessage("2", tool_call_id="c1")]
 
 
 def test_tool_results_are_told_by_the_user():
-    call = {"name": "calculator", "args": {"expression": "1+1"}, "id": "c1"}
-    turns = to_turns(
-        [
-            HumanMessage("How much is 1+1?"),
-            SystemMessage("Be brief."),
-            AIMessage("", tool_calls=[call]),
-            ToolMessage("2", tool_call_id="c1"),
-        ],
-        never,
-    )
-    assert [turn["role"] for turn in turns] == ["system", "user"]
-    assert turns[1]["content"] == 'How much is 1+1?\n\ncalculator {"expression": "1+1"} returned: 2'
+    turns = to_turns([*CALLED[:1], SystemMessage("Be brief."), *CALLED[1:]], never)
+    assert [turn["role"] for turn in turns] == ["system", "user", "assistant", "user"]
+    assert turns[2]["content"] == "Let me use calculator."
+    assert turns[3]["content"] == "calculator: 2\nNow answer my question."
+
+
+def test_results_of_earlier_turns_ask_for_no_answer():
+    turns = to_turns([*CALLED, AIMessage("It is 2."), HumanMessage("Thanks.")], never)
+    assert turns[2]["content"] == "calculator: 2"
+
+
+def test_a_second_choice_knows_what_was_used():
+    request = to_request(CALLED, never)
+    assert request.startswith('Which tool fits this request? "How much is 1+1?"')
+    assert 'Already used: calculator {"expression": "1+1"} returned 2' in request
+
+
+def test_a_choice_remembers_the_turn_before():
+    request = to_request([SystemMessage("s"), *CALLED, AIMessage("It is 2."), HumanMessage("Times 3?")], never)
+    assert request.startswith("Before:\n") and "It is 2." in request and request.endswith('"Times 3?"')
 
 
 def test_neighbours_of_one_role_are_joined():
@@ -177,9 +188,8 @@ def test_a_document_cannot_end_its_own_turn():
 
 def test_a_tool_is_chosen_for_the_bare_question():
     message = HumanMessage("Passages: …\n\nQuestion: 1+1?", additional_kwargs={"question": "1+1?"})
-    bare = asked([SystemMessage("s"), message])
-    assert [item.content for item in bare] == ["1+1?"]
-    assert message.content.startswith("Passages")
+    assert to_request([SystemMessage("s"), message], never) == 'Which tool fits this request? "1+1?"'
+    assert to_turns([message], never)[0]["content"] == message.content
 
 
 def test_the_grammar_quotes_names():

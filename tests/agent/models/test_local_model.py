@@ -45,9 +45,7 @@ async def test_all_four_ways_of_asking_give_the_same_answer(model):
 
 
 def test_a_prefix_that_was_warmed_is_not_computed_again(model):
-    system = SystemMessage(
-        "You are a lighthouse keeper on a small island far out in the cold grey northern sea."
-    )
+    system = SystemMessage("You are a lighthouse keeper on a small island far out in the cold grey northern sea.")
     model.warm([system])
     usage = model.invoke([system, HumanMessage("Who are you?")]).usage_metadata
     assert usage["input_token_details"]["cache_read"] >= model.get_num_tokens(system.text)
@@ -63,7 +61,7 @@ def test_the_seed_decides_at_a_temperature(model):
 
 def test_a_stop_word_ends_the_answer_and_is_left_out(model):
     text = model.invoke(QUESTION).text
-    word = text.split()[4]
+    word = text.split()[1]
     cut = model.invoke(QUESTION, stop=[word])
     assert text.startswith(cut.text) and word not in cut.text
     assert cut.response_metadata["finish_reason"] == "stop"
@@ -132,7 +130,7 @@ def test_a_reader_that_pauses_makes_the_model_wait(model, tokens):
     stream = model.stream(QUESTION, max_tokens=500, temperature=1.0, seed=3)
     next(stream)
     threading.Event().wait(1.5)
-    assert len(tokens) <= engine_module._BUFFER + 4
+    assert len(tokens) <= engine_module._BUFFER + 8
     stream.close()
     settle()
 

@@ -70,7 +70,5 @@ def test_an_installed_package_can_add_a_provider(tmp_path):
 
 def test_naming_a_provider_imports_no_other():
     code = "import sys, agent.models; print([m for m in sys.modules if m.startswith(('langchain', 'xllamacpp'))])"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parents[3], capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
