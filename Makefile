@@ -1,8 +1,8 @@
 # Everything runs inside .venv, made on the first call; nothing else is installed. Paths are relative, so the
 # project works from a folder whose name has spaces. Stamps (.venv/.*) make the next call start at once.
 PY := .venv/bin/python
-PIP := $(PY) -m pip --disable-pip-version-check -qq install --no-warn-conflicts -c constraints.txt
-FAILED := { echo "That failed; the message above says why. The same command goes on from here."; exit 1; }
+PIP := $(PY) -m pip --disable-pip-version-check -qq install --progress-bar off --log .venv/pip.log --no-warn-conflicts -c constraints.txt
+FAILED := { echo "That failed: see above, or .venv/pip.log for every step. The same command goes on from here."; exit 1; }
 PYTHON ?=
 DOCS ?= docs
 MODEL ?=
@@ -85,5 +85,5 @@ ui share serve:
 
 .venv/.models: .venv/.weights
 	@echo "Preparing them for this machine, some seconds"
-	@$(PY) -m agent.cli models pull || $(FAILED)
+	@$(PY) -m agent.cli models pull
 	@touch $@

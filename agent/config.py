@@ -130,7 +130,8 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     path = config_path(file, environ)
-    values = _read_file(path) if path else {}
+    values = _from_other_tools(environ)
+    _merge(values, _read_file(path) if path else {})
     _merge(values, _from_environment(environ))
     _merge(values, overrides or {})
     try:
@@ -149,7 +150,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+def _from_other_tools(environ: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for (section, key), name in _FOREIGN.items():
         if environ.get(name):
@@ -157,13 +158,20 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             if name == "OLLAMA_HOST" and "://" not in value:
                 value = f"http://{value}"
             values.setdefault(section, {})[key] = value
+    return values
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
     for name, value in environ.items():
         if not name.startswith(_PREFIX) or name == "RATCHET_CONFIG":
             continue
         path = name.removeprefix(_PREFIX).lower().split("__")
         target = values
         for part in path[:-1]:
-            target = target.setdefault(part, {})
+            if not isinstance(target.get(part), dict):  # RATCHET_MODEL=x beside RATCHET_MODEL__NAME=y
+                target[part] = {}
+            target = target[part]
         target[path[-1]] = value
     return values
 

@@ -56,6 +56,7 @@ class TurnState(TypedDict, total=False):
     answer: str
     raw_answer: str
     citations: list[dict[str, Any]]
+    marked: list[list[int]]
     notes: list[str]
     usage: dict[str, int]
     timings: dict[str, float]
@@ -75,6 +76,7 @@ def fresh_turn(start: dict[str, Any], notes: Sequence[str]) -> TurnState:
         "answer": "",
         "raw_answer": "",
         "citations": [],
+        "marked": [],
         "notes": list(notes),
         "usage": {},
         "timings": {},
@@ -192,11 +194,13 @@ class TurnNodes:
         return found
 
     def _answered(self, state: TurnState, text: str, status: str = "done") -> TurnState:
-        """End the turn with a text that no model wrote."""
-        get_stream_writer()(Token(text))
+        """End the turn with a text that no model wrote, below what was said before."""
+        said = state.get("answer", "")
+        get_stream_writer()(Token(f"\n\n{text}" if said else text))
         timings = {**state.get("timings", {})}
         timings.setdefault("first_token", self._deps.clock.elapsed())
-        return {"status": status, "answer": text, "raw_answer": text, "timings": timings}
+        answer = f"{said}\n\n{text}" if said else text
+        return {"status": status, "answer": answer, "raw_answer": text, "timings": timings}
 
     @staticmethod
     def _note(notes: Sequence[str], *more: str) -> list[str]:
@@ -218,6 +222,8 @@ class TurnNodes:
             deps.clock,
             strict=deps.strict or deps.budget.small,
             patience=SMALL_PATIENCE if deps.budget.small else LARGE_PATIENCE,
+            text=state.get("answer", ""),
+            marked=state.get("marked", []),
         )
         offered = self._offered(state)
         if prompt.nearest and not offered and not state.get("steps"):
@@ -231,6 +237,7 @@ class TurnNodes:
             "draft": [*state.get("draft", []), message],
             "notes": notes,
         }
+        update |= cast(TurnState, speech.shown())
         if message.tool_calls and steps < deps.max_steps:
             return update
         if message.tool_calls:
@@ -279,7 +286,7 @@ class TurnNodes:
             known = {item["id"] for item in passages}
             if isinstance(result.artifact, list):
                 passages += [item for item in result.artifact if item["id"] not in known]
-        relevant = state.get("relevant", False) or len(passages) > len(state.get("passages", []))
+        relevant = state.get("relevant", False) or any(result.artifact for result in results)
         update: TurnState = {
             "draft": [*state["draft"], *results],
             "tool_calls": calls,
@@ -306,7 +313,8 @@ class TurnNodes:
         except Exception as error:
             result = ToolMessage(f"{call.name} failed: {error}", tool_call_id=call.id, status="error")
         seconds = time.perf_counter() - began
-        finished = ToolCall(call.id, call.name, call.arguments, str(result.content), result.status, seconds)
+        status = "ok" if result.status == "success" else "error"
+        finished = ToolCall(call.id, call.name, call.arguments, str(result.content), status, seconds)
         write(ToolCallFinished(finished))
         return finished, result
 

@@ -21,7 +21,7 @@ MIN_WORDS = 2  # with fewer content words there is nothing to check
 
 _WORD = re.compile(r"[^\W_]+(?:[._'-][^\W_]+)*")
 _MARKER = re.compile(r"\s?\[(\d{1,2})\](?!\()")
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*(?=\s)|(?=\n)")
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*(?=\s|\[\d{1,2}\](?!\())|(?=\n)")
 _SPAN = re.compile(r"[^\n.!?]*(?:[.!?](?!\s|$)[^\n.!?]*)*(?:[.!?]+|\n|$)")
 _STOP = frozenset(
     "a an and are as at be been being but by can could do does did for from had has have he her his how i if in into "
@@ -127,6 +127,11 @@ class CitationStream:
     held back but a marker that is being written, or, in strict mode, the sentence that is being checked: it is
     then shown if it is supported and says something new.
 
+    Args:
+        passages: the evidence.
+        strict: show only what is supported.
+        text, marked: of the stream that this one goes on from; its evidence begins with the same passages.
+
     Attributes:
         text: the answer so far, with verified markers.
         citations: one per cited passage; its span grows with each sentence it supports.
@@ -134,18 +139,31 @@ class CitationStream:
         withheld: how many sentences strict mode kept back.
     """
 
-    def __init__(self, passages: Sequence[Passage], *, strict: bool = False) -> None:
+    def __init__(
+        self,
+        passages: Sequence[Passage],
+        *,
+        strict: bool = False,
+        text: str = "",
+        marked: Sequence[Sequence[int]] = (),
+    ) -> None:
         self._evidence = Evidence(passages)
         self._strict = strict
         self._held = ""
         self._sentence = ""
         self._code = False
         self._hint: int | None = None
-        self._marked: dict[int, tuple[int, int, int]] = {}  # passage index -> number, start, end
-        self._gap = ""
+        # passage index -> number, start, end
+        self._marked: dict[int, tuple[int, int, int]] = {i: (n, start, end) for i, n, start, end in marked}
+        self._gap = "\n\n" if text else ""
         self._said: list[frozenset[str]] = []
-        self.text = ""
+        self.text = text
         self.sentences = self.supported = self.withheld = 0
+
+    @property
+    def marked(self) -> list[list[int]]:
+        """Passage index, number, start and end of each citation: with `text`, what another stream goes on from."""
+        return [[index, *place] for index, place in self._marked.items()]
 
     @property
     def citations(self) -> tuple[Citation, ...]:

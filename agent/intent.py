@@ -10,9 +10,15 @@ _REMEMBER = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ABOUT_ONESELF = re.compile(r"\b(?:my|mine|i|me|am i|our)\b", re.IGNORECASE)
+# "How do I deploy?" asks about the documents, not about the speaker.
+_ASKING_HOW = re.compile(
+    r"\b(?:how\s+(?:do|can|could|should|would|must)|can|could|should|may)\s+(?:i|we)\b"
+    r"|\bdo\s+i\s+(?:need|have)\s+to\b|\b(?:give|show|tell|help|let)\s+me\b",
+    re.IGNORECASE,
+)
 _SMALL_TALK = re.compile(
     r"^\s*(?:hi|hello|hey|good (?:morning|afternoon|evening)|thanks?(?: you)?|thank you(?: very much)?|bye|goodbye|"
-    r"ok(?:ay)?|great|cool|nice|how are you|who are you|what can you do)(?: there| ratchet)?\s*[!.?]*\s*$",
+    r"ok(?:ay)?|great|cool|nice|how are you|who are you|what can you do)(?: there| ratchet)?[\s!.?]*$",
     re.IGNORECASE,
 )
 
@@ -41,4 +47,4 @@ def is_question(question: str) -> bool:
 
 def is_about_oneself(question: str) -> bool:
     """Whether it may ask for something the user said about themselves ("what is my name")."""
-    return bool(_ABOUT_ONESELF.search(question))
+    return bool(_ABOUT_ONESELF.search(_ASKING_HOW.sub("", question)))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from agent import prompts
 from agent.config import Settings
 from agent.context import Budget, budget_for, digest, to_compact
-from agent.errors import IndexMissing
+from agent.errors import IndexMissing, ModelError
 from agent.schema import Citation, Fact, Timings, ToolCall, Turn, Usage
 from knowledge.schema import Passage, Retrieval
 from tools.registry import Resources, build_tools, hints_for
@@ -195,7 +195,9 @@ class Runtime:
         text = "\n".join(filter(None, [summary, *lines]))
         if not self.budget.small:
             asked = prompts.SUMMARIZE.format(conversation=text)
-            text = str(self.model.invoke(asked).text)
+            # The answer has been shown: a model that fails only now must not cost the user the turn.
+            with suppress(ModelError):
+                text = str(self.model.invoke(asked).text)
         # The oldest lines go first; the turns themselves stay in the records.
         kept = text.splitlines()
         while len(kept) > 1 and self.model.get_num_tokens("\n".join(kept)) > self.budget.history // 2:

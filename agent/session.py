@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import threading
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from agent.memory import FactStore
     from agent.records import Records
     from agent.runtime import Runtime
+
+LONGEST_GOODBYE = 10.0  # seconds that `close` waits for a cancelled turn to end
 
 
 class ChatSession:
@@ -64,6 +66,8 @@ class ChatSession:
         self._broke: RatchetError | None = None
         self._building = threading.Lock()
         self._answering = threading.Lock()
+        self._turn: Generator[Event, None, None] | None = None
+        self._cancelled = threading.Event()  # of the turn in progress, or of the last one
 
     def __enter__(self) -> Self:
         return self
@@ -105,36 +109,39 @@ class ChatSession:
             SessionBusy: another question is being answered.
             RatchetError: the model, index or database cannot be used (before the first event only).
         """
-        question = self._check(question)
-        start = {
-            "turn_id": uuid.uuid4().hex,
-            "thread_id": self.thread_id,
-            "question": question,
-            "started_at": datetime.now(UTC).isoformat(),
-        }
-        return self._guarded(start)
+        return self._guarded(self._start(question), threading.Event())
 
     def resume(self) -> Iterator[Event]:
         """Finish the turn that was interrupted by a crash or an unreachable model; no events if there is none."""
-        return self._guarded(None) if self.pending is not None else iter(())
+        return self._guarded(None, threading.Event()) if self.pending is not None else iter(())
 
-    def _guarded(self, start: dict[str, Any] | None) -> Iterator[Event]:
+    def _start(self, question: str) -> dict[str, Any]:
+        return {
+            "turn_id": uuid.uuid4().hex,
+            "thread_id": self.thread_id,
+            "question": self._check(question),
+            "started_at": datetime.now(UTC).isoformat(),
+        }
+
+    def _guarded(self, start: dict[str, Any] | None, cancelled: threading.Event) -> Iterator[Event]:
         if not self._answering.acquire(blocking=False):
             raise SessionBusy(
                 "This session is still answering another question.",
                 fix="Wait for it, cancel it, or open a second ChatSession.",
             )
+        self._cancelled = cancelled
         try:
-            yield from self._run(start)
+            self._turn = self._run(start, cancelled)
+            yield from self._turn
         finally:
             self._answering.release()
 
-    def _run(self, start: dict[str, Any] | None) -> Iterator[Event]:
+    def _run(self, start: dict[str, Any] | None, cancelled: threading.Event) -> Generator[Event, None, None]:
         from agent.graph import fresh_turn
         from agent.speech import Clock
 
         runtime = self._runtime
-        runtime.deps.clock = clock = Clock()
+        runtime.deps.clock = Clock(cancelled)
         config = self._config(runtime)
         notes = self._opening_notes(runtime) if start else []
         yield from map(Note, notes)
@@ -152,7 +159,7 @@ class ChatSession:
             return
         finally:
             # A consumer that leaves early cancels the turn, which still ends in order and is recorded.
-            clock.cancelled.set()
+            cancelled.set()
             for _ in events:
                 pass
         runtime.checkpointer.prune([self.thread_id])
@@ -204,10 +211,11 @@ class ChatSession:
         """As `stream`, without blocking the event loop; cancelling the task cancels the turn."""
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[Event | BaseException | None] = asyncio.Queue()
+        cancelled = threading.Event()  # this turn's own: another one may be running by the time we leave
 
         def pump() -> None:
             try:
-                for event in self.stream(question):
+                for event in self._guarded(self._start(question), cancelled):
                     loop.call_soon_threadsafe(queue.put_nowait, event)
                 loop.call_soon_threadsafe(queue.put_nowait, None)
             except BaseException as error:  # raised again where the events are read
@@ -220,7 +228,7 @@ class ChatSession:
                     raise item
                 yield item
         finally:
-            self.cancel()
+            cancelled.set()
             await asyncio.shield(worker)
 
     async def aask(self, question: str) -> Turn:
@@ -229,8 +237,7 @@ class ChatSession:
 
     def cancel(self) -> None:
         """Stop the answer at the next token; the turn ends as "cancelled" and keeps what was said."""
-        if self._built is not None and self._answering.locked():
-            self._built.deps.clock.cancelled.set()
+        self._cancelled.set()
 
     @property
     def pending(self) -> str | None:
@@ -345,8 +352,14 @@ class ChatSession:
         return index.size if index is not None else 0
 
     def close(self) -> None:
-        """Cancel what is running and release model, index and database."""
+        """Cancel what is running, let it end in order, and release model, index and database."""
         self.cancel()
+        try:
+            if self._turn is not None:
+                self._turn.close()
+        except ValueError:  # it is being read on another thread, which records the turn on its way out
+            if self._answering.acquire(timeout=LONGEST_GOODBYE):
+                self._answering.release()
         with self._building:
             if self._built is not None:
                 self._built.close()

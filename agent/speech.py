@@ -38,14 +38,24 @@ class Speech:
         clock: the turn's clock.
         strict: show only sentences that the evidence supports.
         patience: in strict mode, unsupported sentences after which listening on is pointless.
+        text, marked: what was shown before, between tool calls; see `CitationStream`.
     """
 
-    def __init__(self, passages: Sequence[Passage], clock: Clock, *, strict: bool, patience: int = 1_000_000) -> None:
+    def __init__(
+        self,
+        passages: Sequence[Passage],
+        clock: Clock,
+        *,
+        strict: bool,
+        patience: int,
+        text: str = "",
+        marked: Sequence[Sequence[int]] = (),
+    ) -> None:
         self._clock = clock
         self._strict = strict and bool(passages)
         self._patience = patience
         self._passages = passages
-        self._stream = CitationStream(passages, strict=self._strict)
+        self._stream = CitationStream(passages, strict=self._strict, text=text, marked=marked)
         self._raw = ""
         self.cancelled = self.repeating = False
         self.first_shown: float | None = None
@@ -112,14 +122,18 @@ class Speech:
             return "cancelled"
         return "limit" if message.response_metadata.get("finish_reason") == "length" else "done"
 
+    def shown(self) -> dict[str, Any]:
+        """Everything shown so far, for the call that follows or the record."""
+        citations = [asdict(citation) for citation in self._stream.citations]
+        return {"answer": self._stream.text.strip(), "citations": citations, "marked": self._stream.marked}
+
     def result(self, status: str) -> dict[str, Any]:
-        """The answer as shown, what the model really wrote, and the citations."""
+        """The status, the answer as shown and what the model really wrote."""
         answer = self._stream.text.strip()
         if not answer and not self.cancelled:
             answer = prompts.REFUSAL if self._strict and self._raw.strip() else prompts.EMPTY
             get_stream_writer()(Token(answer))
-        citations = [asdict(citation) for citation in self._stream.citations]
-        return {"status": status, "answer": answer, "raw_answer": self._raw.strip(), "citations": citations}
+        return {"status": status, "answer": answer, "raw_answer": self._raw.strip()}
 
     def remarks(self, status: str, limit: int) -> list[str]:
         """What has to be said about the answer's support and completeness."""

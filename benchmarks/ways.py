@@ -196,8 +196,7 @@ def search_first(tool: str) -> Any:
     from langchain.agents.middleware import wrap_model_call
     from langchain_core.messages import AIMessage, ToolMessage
 
-    schema = {"type": "object", "properties": {"query": {"type": "string", "maxLength": 80}}, "required": ["query"]}
-    wanted = {"type": "json_schema", "json_schema": {"name": "arguments", "schema": schema}}
+    arguments = {"grammar": r'''root ::= "{\"query\": \"" [^"\\\n]{1,60} "\"}"'''}
 
     @wrap_model_call
     def middleware(request: Any, handler: Any) -> Any:
@@ -205,7 +204,7 @@ def search_first(tool: str) -> Any:
             return handler(request)
         asked = [request.system_message, *request.messages]
         # "nostream" keeps the arguments out of the stream of what the user reads.
-        reply = request.model.bind(response_format=wanted).invoke(asked, {"tags": ["nostream"]})
+        reply = request.model.bind(extra_body=arguments).invoke(asked, {"tags": ["nostream"]})
         call = {"name": tool, "args": json.loads(reply.text), "id": "search", "type": "tool_call"}
         return AIMessage("", tool_calls=[call], usage_metadata=reply.usage_metadata)
 

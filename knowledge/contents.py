@@ -102,18 +102,13 @@ def _database(contents: Contents) -> bytes:
         with connection:
             connection.executemany(
                 "INSERT INTO passages VALUES (?,?,?,?,?,?,?,?)",
-                (
-                    (row, p.id, p.source, p.text, p.start_line, p.end_line, p.page, p.heading)
-                    for row, p in rows
-                ),
+                ((row, p.id, p.source, p.text, p.start_line, p.end_line, p.page, p.heading) for row, p in rows),
             )
             connection.executemany(
                 "INSERT INTO words (rowid, heading, name, text) VALUES (?,?,?,?)",
                 ((row, p.heading, Path(p.source).name, p.text) for row, p in rows),
             )
-            connection.executemany(
-                "INSERT INTO files VALUES (?,?,?,?,?,?)", map(astuple, contents.files.values())
-            )
+            connection.executemany("INSERT INTO files VALUES (?,?,?,?,?,?)", map(astuple, contents.files.values()))
             connection.execute("INSERT INTO words (words) VALUES ('optimize')")
         return connection.serialize()
     finally:

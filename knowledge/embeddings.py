@@ -55,9 +55,7 @@ class LlamaEmbeddings(Embeddings):
         EmbedderError: the file is missing, not a GGUF, or not an embedding model.
     """
 
-    def __init__(
-        self, path: Path, name: str, *, digest: str = "", threads: int = 0, decompose: bool = False
-    ) -> None:
+    def __init__(self, path: Path, name: str, *, digest: str = "", threads: int = 0, decompose: bool = False) -> None:
         if not is_gguf(path):
             raise EmbedderError(f"{path} is not a GGUF model.", fix="Name an embedding model in GGUF format.")
         self._path = path

@@ -57,9 +57,7 @@ class Generation:
 
 def corrupt(folder: Path, why: str) -> IndexCorrupt:
     """The error for files that contradict their checksums."""
-    return IndexCorrupt(
-        f"The index in {folder} is damaged: {why}.", kept="Your documents are untouched.", fix=_REBUILD
-    )
+    return IndexCorrupt(f"The index in {folder} is damaged: {why}.", kept="Your documents are untouched.", fix=_REBUILD)
 
 
 def current(folder: Path) -> Generation:

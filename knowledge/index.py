@@ -54,9 +54,7 @@ class KnowledgeIndex:
         self._dense = faiss.deserialize_index(np.frombuffer(dense, dtype=np.uint8))
         self._lock = threading.Lock()
         # Immutable: a generation never changes, so SQLite needs neither locks nor a journal.
-        self._database = sqlite3.connect(
-            f"{database.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
-        )
+        self._database = sqlite3.connect(f"{database.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
         self.size = int(self._dense.ntotal)
 
     @classmethod

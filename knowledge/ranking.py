@@ -26,10 +26,7 @@ def fuse(cosines: Mapping[str, float], words: Mapping[str, float]) -> dict[str, 
     low, high = min(cosines.values(), default=0.0), max(cosines.values(), default=0.0)
     spread = high - low or 1.0
     best = max(words.values(), default=1.0)
-    return {
-        name: ((cosine - low) / spread + words.get(name, 0.0) / best) / 2
-        for name, cosine in cosines.items()
-    }
+    return {name: ((cosine - low) / spread + words.get(name, 0.0) / best) / 2 for name, cosine in cosines.items()}
 
 
 def without_repeats(passages: Iterable[Passage], most: int) -> list[Passage]:

@@ -25,9 +25,14 @@ _WORDS = (
     (r"\bto the power of\b|\bpower\b|\^", "**"),
     (r"\bplus\b", "+"),
     (r"\bminus\b|[−–]", "-"),
-    (r"(\d+(?:\.\d+)?)\s*(?:%|\bpercent\b)\s*of\b", r"\1/100*"),
+    (r"(?<!\d)(\d+(?:\.\d+)?)\s*(?:%|\bpercent\b)\s*of\b", r"\1/100*"),
     (r"\bsquare root of\s*(\d+(?:\.\d+)?)", r"sqrt(\1)"),
     (r"(?<=\d),(?=\d{3}\b)", ""),
+)
+# "2-3 sentences", "24/7", "2024-10-15": arithmetic only when the question ends there and asks for a value.
+_RANGE = re.compile(r"[\d.]+(?:[-/][\d.]+)+")
+_ASKS_VALUE = re.compile(
+    r"(?:^|\b(?:what(?:'s| is)|how much is|calculate|compute|evaluate|work out|solve))\s*$", re.IGNORECASE
 )
 _EXPRESSION = re.compile(r"(?:sqrt\([\d.]+\)|[\d.(][\d.()+\-*/%\s]*(?:[\d.)]|sqrt\([\d.]+\)))")
 
@@ -127,13 +132,19 @@ def normalize(text: str) -> str:
 def hints(question: str) -> dict[str, list[str]] | None:
     """The arithmetic expressions that stand in the question, longest first; None when there is none."""
     found = []
-    for match in _EXPRESSION.finditer(normalize(question[:2000])):
+    text = normalize(question[:2000])
+    for match in _EXPRESSION.finditer(text):
         expression = re.sub(r"\s+", "", match.group())
+        if not re.search(r"[\d)][+\-*/%]|sqrt", expression):  # a lone number, such as "3.10"
+            continue
+        asked = _ASKS_VALUE.search(text[: match.start()]) and not re.search(r"\w", text[match.end() :])
+        if _RANGE.fullmatch(match.group()) and not asked:
+            continue
         try:
-            if expression != calculate(expression):
-                found.append(expression)
+            calculate(expression)
         except CalculationError:
             continue
+        found.append(expression)
     return {"expression": sorted(set(found), key=len, reverse=True)[:4]} if found else None
 
 

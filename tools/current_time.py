@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
 RISK: Risk = "read"
 
+# Only where nothing else is named: not "the time limit", "the date of the release", "supported right now".
+_NAME = r"(?:current\s+)?(?:time|date|day|year|month|hour)"
+_END = r"(?=\s*(?:[?.!,;]|$|\b(?:is\s+it|right|now|today|in|at|here|currently|please|and)\b))"
 _ASKS = re.compile(
-    r"\bwhat(?:'s| is| are|s)?\s+(?:the\s+|today'?s\s+)?(?:current\s+)?(?:time|date|day|year|month|hour)\b"
-    r"|\bwhat\s+(?:day|date|time|year|month)\s+is\b|\btime\s+is\s+it\b|\btoday'?s\s+date\b"
-    r"|\b(?:current|right)\s+(?:time|date|day|now)\b|\btime\s+(?:right\s+)?now\b",
+    rf"\b(?:what(?:'s| is| are|s)?|tell me|give me|show me)\s+(?:the\s+|today'?s\s+)?{_NAME}{_END}"
+    rf"|\bwhat\s+{_NAME}\s+is\s+(?:it|today|now)\b|\btime\s+is\s+it\b"
+    rf"|^\s*(?:the\s+|today'?s\s+)?{_NAME}\s*(?:right\s+now|now|today|please)?{_END}",
     re.IGNORECASE,
 )
 

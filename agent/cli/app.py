@@ -39,9 +39,7 @@ def _show_version(value: bool) -> None:
 def root(
     ctx: typer.Context,
     home: Annotated[Path | None, typer.Option(help="Where Ratchet keeps its data.", metavar="FOLDER")] = None,
-    config_file: Annotated[
-        Path | None, typer.Option("--config", help="Use this ratchet.toml.", metavar="FILE")
-    ] = None,
+    config_file: Annotated[Path | None, typer.Option("--config", help="Use this ratchet.toml.", metavar="FILE")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)

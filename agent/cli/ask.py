@@ -21,12 +21,8 @@ Model = Annotated[
     str | None,
     typer.Option("--model", "-m", metavar="SPEC", help="local:default, ollama:NAME, openai:NAME …"),
 ]
-Thread = Annotated[
-    str | None, typer.Option(metavar="ID", help='Continue this conversation, or the "last" one.')
-]
-Docs = Annotated[
-    list[Path] | None, typer.Option(metavar="PATH", help="Ingest this file or folder first; repeatable.")
-]
+Thread = Annotated[str | None, typer.Option(metavar="ID", help='Continue this conversation, or the "last" one.')]
+Docs = Annotated[list[Path] | None, typer.Option(metavar="PATH", help="Ingest this file or folder first; repeatable.")]
 Strict = Annotated[
     bool | None,
     typer.Option("--strict/--free", help="Say only what the documents support.", show_default=False),
@@ -47,9 +43,7 @@ def register(app: typer.Typer) -> None:
 
 def ask(
     ctx: typer.Context,
-    question: Annotated[
-        str | None, typer.Argument(help='The question; "-" or nothing reads it from a pipe.')
-    ] = None,
+    question: Annotated[str | None, typer.Argument(help='The question; "-" or nothing reads it from a pipe.')] = None,
     model: Model = None,
     thread: Thread = None,
     docs: Docs = None,

@@ -35,9 +35,7 @@ def register(app: typer.Typer) -> None:
 def chat(
     ctx: typer.Context,
     model: Model = None,
-    adapter: Annotated[
-        str | None, typer.Option(metavar="PATH", help="LoRA adapter for a local model.")
-    ] = None,
+    adapter: Annotated[str | None, typer.Option(metavar="PATH", help="LoRA adapter for a local model.")] = None,
     thread: Thread = None,
     new: Annotated[bool, typer.Option("--new", help="Start a new one, even after an interruption.")] = False,
     docs: Docs = None,
@@ -51,9 +49,7 @@ def chat(
 
     if thread is not None and new:
         raise typer.BadParameter("choose one of --thread and --new")
-    settings = invocation(ctx).settings(
-        model={"name": model, "adapter": adapter}, knowledge={"strict": strict}
-    )
+    settings = invocation(ctx).settings(model={"name": model, "adapter": adapter}, knowledge={"strict": strict})
     if docs:
         from agent.cli.knowledge import ingest_documents, print_report
 
@@ -171,9 +167,7 @@ class Conversation:
                 out().print()
             question = self.session.pending
             if question is not None:
-                out().print(
-                    foreign(f"· Finishing what was interrupted: “{one_line(question, 120)}”", "yellow")
-                )
+                out().print(foreign(f"· Finishing what was interrupted: “{one_line(question, 120)}”", "yellow"))
                 self.answer(self.session.resume())
                 out().print()
         except RatchetError as error:

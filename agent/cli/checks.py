@@ -49,9 +49,7 @@ def run_checks(settings: Settings) -> Iterator[Check]:
 
 def _python(name: str, settings: Settings) -> Check:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Check(
-        name, sys.version_info >= (3, 11), version, "" if sys.version_info >= (3, 11) else "Use Python 3.11+."
-    )
+    return Check(name, sys.version_info >= (3, 11), version, "" if sys.version_info >= (3, 11) else "Use Python 3.11+.")
 
 
 def _packages(name: str, settings: Settings) -> Check:
@@ -59,9 +57,7 @@ def _packages(name: str, settings: Settings) -> Check:
 
     missing = [package for package in PACKAGES if find_spec(package) is None]
     if missing:
-        return Check(
-            name, False, f"missing: {', '.join(missing)}", "Run `make chat` once, or `pip install -e .`."
-        )
+        return Check(name, False, f"missing: {', '.join(missing)}", "Run `make chat` once, or `pip install -e .`.")
     return Check(name, True, f"all {len(PACKAGES)} installed")
 
 
@@ -127,9 +123,7 @@ def _index(name: str, settings: Settings) -> Check:
         fingerprint = embeddings.fingerprint
     try:
         with closing(KnowledgeIndex.open(settings.index_folder, fingerprint)) as index:
-            detail = (
-                f"{counted(len(index.sources()), 'file')}, {counted(index.size, 'passage')}, checksums match"
-            )
+            detail = f"{counted(len(index.sources()), 'file')}, {counted(index.size, 'passage')}, checksums match"
     except IndexMissing as error:
         return Check(name, False, error.what, error.fix)
     return Check(name, True, f'collection "{settings.knowledge.collection}": {detail}')

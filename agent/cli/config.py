@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 group = typer.Typer(
     help="Show the settings, or write a file of them.",
-    epilog=examples(
-        "ratchet config", "ratchet config show --json", "ratchet config path", "ratchet config init"
-    ),
+    epilog=examples("ratchet config", "ratchet config show --json", "ratchet config path", "ratchet config init"),
     invoke_without_command=True,
 )
 
@@ -57,13 +55,9 @@ def show_settings(run: Invocation, as_json: bool) -> None:
     for title in ("setting", "value", "meaning"):
         table.add_column(title, overflow="fold")
     for key, value, source, meaning in rows:
-        table.add_row(
-            key, Text(value, style="bold cyan" if source == "set" else ""), Text(meaning, style="dim")
-        )
+        table.add_row(key, Text(value, style="bold cyan" if source == "set" else ""), Text(meaning, style="dim"))
     out().print(table)
-    out().print(
-        Text("Values in colour are set by a file, a variable or a flag; the others are defaults.", "dim")
-    )
+    out().print(Text("Values in colour are set by a file, a variable or a flag; the others are defaults.", "dim"))
 
 
 @group.command(epilog=examples("ratchet config path", 'cat "$(ratchet config path)"'))

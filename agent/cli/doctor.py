@@ -11,9 +11,7 @@ from agent.cli.seam import Json, invocation
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog=examples("ratchet doctor", "ratchet doctor --json | jq '.[] | select(.ok | not)'"))(
-        doctor
-    )
+    app.command(epilog=examples("ratchet doctor", "ratchet doctor --json | jq '.[] | select(.ok | not)'"))(doctor)
 
 
 def doctor(ctx: typer.Context, as_json: Json = False) -> None:

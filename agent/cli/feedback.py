@@ -80,12 +80,8 @@ def _print(item: Feedback, turn: Turn | None) -> None:
 def add(
     ctx: typer.Context,
     turn: Annotated[str, typer.Argument(metavar="TURN", help='The start of a turn\'s ID, or "last".')],
-    good: Annotated[
-        bool | None, typer.Option("--good/--bad", help="The verdict.", show_default=False)
-    ] = None,
-    correction: Annotated[
-        str, typer.Option("--correct", metavar="TEXT", help="What it should have said.")
-    ] = "",
+    good: Annotated[bool | None, typer.Option("--good/--bad", help="The verdict.", show_default=False)] = None,
+    correction: Annotated[str, typer.Option("--correct", metavar="TEXT", help="What it should have said.")] = "",
     comment: Annotated[str, typer.Option(metavar="TEXT", help="Anything else.")] = "",
     as_json: Json = False,
 ) -> None:
@@ -111,7 +107,5 @@ def _latest(records: Records) -> str:
     threads = records.threads()
     turns = records.turns(threads[0].thread_id) if threads else []
     if not turns:
-        raise RecordError(
-            "Nothing has been answered yet.", fix="Ask something first: `ratchet ask QUESTION`."
-        )
+        raise RecordError("Nothing has been answered yet.", fix="Ask something first: `ratchet ask QUESTION`.")
     return turns[-1].turn_id

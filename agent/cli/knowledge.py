@@ -30,18 +30,16 @@ def register(app: typer.Typer) -> None:
             "ratchet ingest ./docs --json | jq .failed",
         )
     )(ingest)
-    app.command(
-        epilog=examples('ratchet search "dependency injection"', "ratchet search warranty --k 10 --json")
-    )(search)
+    app.command(epilog=examples('ratchet search "dependency injection"', "ratchet search warranty --k 10 --json"))(
+        search
+    )
 
 
 def ingest(
     ctx: typer.Context,
     paths: Annotated[list[Path], typer.Argument(help="Files and folders to read.", metavar="PATH…")],
     collection: Collection = None,
-    rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Read everything anew, as for another embedder.")
-    ] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Read everything anew, as for another embedder.")] = False,
     as_json: Json = False,
 ) -> None:
     """Read documents into the index; only what changed is read again."""
@@ -92,8 +90,7 @@ def print_report(report: IngestReport) -> None:
     sign = foreign("✓ ", "green") if done(report) else foreign("✗ ", "bold red")
     summary = " · ".join(counts or ["no documents there"])
     out().print(
-        sign
-        + foreign(f"{summary} · {counted(report.passages, 'passage')} in the index ({report.seconds:.1f} s)")
+        sign + foreign(f"{summary} · {counted(report.passages, 'passage')} in the index ({report.seconds:.1f} s)")
     )
     for failure in report.failed:
         line = Text("  ✗ ", style="red") + foreign(f"{shown_path(failure.source)}: {failure.reason}")
@@ -153,9 +150,7 @@ def print_found(found: Retrieval) -> None:
         head = Text(f"{number:>2}. ", style="bold cyan")
         head += foreign(place(passage.source, passage.heading, passage.locator), "bold")
         console.print(head + Text(f"  {passage.score:.3f}", style="dim"))
-        excerpt = foreign(
-            one_line(excerpt_around(passage.text, found.query), max(60, console.width - 4) * 2 - 4)
-        )
+        excerpt = foreign(one_line(excerpt_around(passage.text, found.query), max(60, console.width - 4) * 2 - 4))
         excerpt.highlight_words(query_words(found.query), "bold yellow", case_sensitive=False)
         console.print(indented(excerpt))
     if found.passages and not found.relevant:

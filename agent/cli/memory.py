@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 group = typer.Typer(
     help="List, add, edit or delete what is remembered.",
-    epilog=examples(
-        "ratchet memory", 'ratchet memory add "I prefer metric units"', "ratchet memory delete 7c2e"
-    ),
+    epilog=examples("ratchet memory", 'ratchet memory add "I prefer metric units"', "ratchet memory delete 7c2e"),
     invoke_without_command=True,
 )
 Text = Annotated[str, typer.Argument(help="What to remember.")]

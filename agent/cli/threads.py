@@ -86,9 +86,7 @@ def show(ctx: typer.Context, thread: Thread, as_json: Json = False) -> None:
 
 
 @group.command(epilog=examples('ratchet threads rename 3fa9 "Moving to Postgres"'))
-def rename(
-    ctx: typer.Context, thread: Thread, title: Annotated[str, typer.Argument(help="Its new title.")]
-) -> None:
+def rename(ctx: typer.Context, thread: Thread, title: Annotated[str, typer.Argument(help="Its new title.")]) -> None:
     """Give a conversation a title."""
     from agent.cli.output import foreign, out
 
@@ -112,16 +110,14 @@ def delete(
         thread_id = records.find_thread(thread)
         if not yes:
             typer.confirm(f"Delete conversation {thread_id} and its feedback for good?", abort=True)
-        records.delete_thread(thread_id)
         checkpointer = open_checkpointer(settings.database)
         with closing(checkpointer.conn):
             checkpointer.delete_thread(thread_id)
+        records.delete_thread(thread_id)
     out().print(foreign(f"✓ Deleted {thread_id}", "green"))
 
 
-@group.command(
-    epilog=examples("ratchet threads export 3fa9 talk.md", "ratchet threads export 3fa9 talk.json")
-)
+@group.command(epilog=examples("ratchet threads export 3fa9 talk.md", "ratchet threads export 3fa9 talk.json"))
 def export(
     ctx: typer.Context, thread: Thread, file: Annotated[Path, typer.Argument(help="A new .md or .json file.")]
 ) -> None:

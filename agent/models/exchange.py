@@ -117,7 +117,7 @@ class Exchange:
         )
 
     def _decide(self) -> None:
-        if self._finish == "length":
+        if self._finish == "length" and self._choice.could_become(self._written):
             if self._tries == 1:
                 return  # once more, with more room
             raise ModelError(

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
     from langchain_core.outputs import ChatGenerationChunk
 
-_TOLD = 'Answer with {"name": TOOL, "arguments": {...}} and nothing else.'
+_HEAD = "Pick the tool that the user's last message needs. The tools are:"
+_SHAPE = 'Answer with {"name": TOOL, "arguments": {...}} and nothing else.'
 
 
 def forced_choice(bound: Mapping[str, Any]) -> ToolChoice | None:
@@ -50,7 +51,8 @@ def call_prompt(choice: ToolChoice, messages: Sequence[BaseMessage]) -> list[Bas
     from langchain_core.messages import SystemMessage
 
     first = [message.text for message in messages[:1] if message.type == "system"]
-    return [SystemMessage("\n\n".join([*first, choice.system, _TOLD])), *messages[len(first) :]]
+    told = "\n".join([_HEAD, *(tool.line for tool in choice.tools), _SHAPE])
+    return [SystemMessage("\n\n".join([*first, told])), *messages[len(first) :]]
 
 
 def as_call(choice: ToolChoice, chunks: Iterable[ChatGenerationChunk]) -> ChatGenerationChunk:

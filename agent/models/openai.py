@@ -47,7 +47,9 @@ class OpenAIModel(RemoteModel, ChatOpenAI):
         return bool((chunk.generation_info or {}).get("finish_reason"))
 
     def _constrained(self, schema: dict[str, Any]) -> dict[str, Any]:
-        return {"response_format": {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}}
+        # By its own parameter the answer would go through the library's parser, which reports usage twice.
+        asked = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+        return {"extra_body": {"response_format": asked}}
 
     def _get_request_payload(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         payload = super()._get_request_payload(*args, **kwargs)

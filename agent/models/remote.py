@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from agent.models.forced_calls import as_call, call_prompt, call_schema, forced_choice
 from agent.models.foreign_errors import Endpoint, broken_off, mapped
+from agent.models.structured import structured
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import LanguageModelInput
     from langchain_core.messages import BaseMessage
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
+    from langchain_core.runnables import Runnable
     from langchain_core.tools import BaseTool
 
 # English runs at 4 to 4.5 bytes a token, code and digits at 2 to 3; a remote model's tokenizer is not here to ask.
@@ -30,9 +33,11 @@ class RemoteModel:
 
     A subclass says where it asks (`_endpoint`), how a finished stream is recognised (`_ends`: a connection
     that is closed early looks like a short answer otherwise), how the server is held to a schema
-    (`_constrained`) and whether it obeys `tool_choice` (`_forces_calls`; unlearned when it does not). Closing or abandoning the
-    stream closes the connection, which is how these servers learn to stop generating. `invoke` streams
-    as well, so that time limits count the wait for a token and never the length of an answer.
+    (`_constrained`) and whether it obeys `tool_choice` (`_forces_calls`; unlearned when it does not).
+
+    Closing or abandoning the stream closes the connection, which is how these servers learn to stop
+    generating. `invoke` streams as well, so that time limits count the wait for a token and never the
+    length of an answer.
     """
 
     _forces_calls: bool
@@ -62,6 +67,25 @@ class RemoteModel:
         parts = [message.text + str(getattr(message, "tool_calls", None) or "") for message in messages]
         parts += [str(convert_to_openai_tool(tool)) for tool in tools or ()]
         return sum(estimate_tokens(part) + _TOKENS_PER_MESSAGE for part in parts)
+
+    def with_structured_output(
+        self, schema: Any = None, *, method: Any = "json_schema", include_raw: bool = False, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, Any]:
+        """As for every model; answers that break the schema or are cut short raise `ModelError`.
+
+        Args:
+            schema: a pydantic class, TypedDict or JSON Schema.
+            method: any but "json_schema" is left to LangChain's class for this provider.
+            include_raw: give a dict of `raw`, `parsed` and `parsing_error` instead.
+            **kwargs: for these other methods.
+        """
+        if method != "json_schema":
+            chosen: Any = {"include_raw": include_raw, "method": method, **kwargs}
+            return super().with_structured_output(schema, **chosen)  # type: ignore[misc,no-any-return]
+        from langchain_core.utils.function_calling import convert_to_json_schema
+
+        bound = self.bind(**self._constrained(convert_to_json_schema(schema)))  # type: ignore[attr-defined]
+        return structured(bound, schema, self._endpoint(), include_raw=include_raw)
 
     def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
         from langchain_core.language_models.chat_models import generate_from_stream

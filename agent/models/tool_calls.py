@@ -22,7 +22,7 @@ from agent.models.json_schema import enforceable, only_value
 NONE = "none"
 
 _TOOLS = "Tools:"
-_NO_TOOL = f"{NONE}: chat, thanks, writing, explanations"
+_NO_TOOL = f"{NONE}: conversation, writing or explanations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,10 @@ class ToolChoice:
             return None
         determined, arguments = only_value(self.tools[0].parameters)
         return (self.tools[0].name, arguments) if determined and isinstance(arguments, dict) else None
+
+    def could_become(self, text: str) -> bool:
+        """Whether the text, were it longer, might be a call."""
+        return any(text.startswith(f"{tool.name} ") for tool in self.tools)
 
     def parse(self, text: str) -> tuple[str, dict[str, Any]] | None:
         """Name and arguments of the call that was written, or None for no call.

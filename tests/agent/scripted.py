@@ -17,11 +17,13 @@ class ScriptedModel(BaseChatModel):
     """Plays `script` in order: a string is an answer, a list of (name, arguments) is a set of tool calls.
 
     `prompts` keeps what it was sent, `said` counts the pieces it generated. An exception in the script is
-    raised instead. `after_first` runs once the first piece is out, so that a test can act mid-answer.
+    raised instead. `preamble` is said with every set of tool calls. `after_first` runs once the first piece is
+    out, so that a test can act mid-answer.
     """
 
     script: list[Any]
     prompts: list[list[BaseMessage]] = Field(default_factory=list)
+    preamble: str = ""
     said: int = 0
     profile: dict[str, Any] | None = {"max_input_tokens": 4096}
     _bound: list[Any] = PrivateAttr(default_factory=list)
@@ -58,7 +60,7 @@ class ScriptedModel(BaseChatModel):
                 {"name": name, "args": args, "id": f"call_{index}", "type": "tool_call"}
                 for index, (name, args) in enumerate(step)
             ]
-            yield ChatGenerationChunk(message=AIMessageChunk("", tool_calls=calls, usage_metadata=usage))
+            yield ChatGenerationChunk(message=AIMessageChunk(self.preamble, tool_calls=calls, usage_metadata=usage))
             return
         for piece in re.findall(r"\s*\S+|\s+$", step):
             self.said += 1

@@ -16,6 +16,20 @@ def test_precedence(tmp_path: Path) -> None:
     assert (settings.model.name, settings.model.max_tokens, settings.model.seed) == ("ollama:c", 22, 7)
 
 
+def test_variables_of_other_tools_are_read_only_where_ours_are_unset(tmp_path: Path) -> None:
+    file = tmp_path / "ratchet.toml"
+    file.write_text('[model]\napi_key = "mine"\n')
+    environ = {"OPENAI_API_KEY": "theirs", "OPENAI_BASE_URL": "http://theirs", "RATCHET_MODEL__BASE_URL": "http://b"}
+    model = load_settings(file=file, environ=environ).model
+    assert (model.api_key.get_secret_value(), model.base_url) == ("mine", "http://b")
+    assert load_settings(environ={"OPENAI_BASE_URL": "http://theirs"}).model.base_url == "http://theirs"
+
+
+def test_a_variable_named_like_a_section_does_not_break_its_keys() -> None:
+    environ = {"RATCHET_MODEL": "x", "RATCHET_MODEL__NAME": "ollama:y"}
+    assert load_settings(environ=environ).model.name == "ollama:y"
+
+
 def test_the_nearest_file_upward_is_found(tmp_path: Path) -> None:
     (tmp_path / "ratchet.toml").write_text("")
     below = tmp_path / "a" / "b"

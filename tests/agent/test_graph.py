@@ -91,6 +91,27 @@ def test_tool_calls_run_and_their_results_reach_the_model() -> None:
     assert state["answer"] == "It is 391."
 
 
+@pytest.mark.parametrize("ending", ["It was built in 1901.", [("calculator", {"expression": "1+1"})]])
+def test_what_is_said_before_a_tool_call_stays_in_the_answer(ending: Any) -> None:
+    turn = Turn([[("calculator", {"expression": "17*23"})], ending], max_steps=2)
+    turn.model.preamble = "The door is painted blue."
+    state, events = turn.ask("What is 17*23?")
+    assert state["answer"] == texts(events)
+    assert state["answer"].startswith("The door is painted blue. [1]\n\n")
+    (citation,) = state["citations"]
+    assert citation["number"] == 1
+    assert state["tool_calls"][0]["status"] == "ok"
+
+
+def test_a_passage_found_again_by_a_tool_counts_as_evidence() -> None:
+    turn = Turn(
+        [[("search_knowledge", {"query": "house"})], "The door is painted blue."],
+        search=lambda q: Retrieval(q, (DOOR,), False, 0.1, 0.0),
+    )
+    state, _ = turn.ask("What colour is the entrance?")
+    assert [citation["passage_id"] for citation in state["citations"]] == ["p1"]
+
+
 def test_a_failing_or_unknown_tool_is_told_to_the_model() -> None:
     turn = Turn([[("calculator", {"expression": "1/0"}), ("rocket", {})], "I cannot."])
     state, _ = turn.ask("Divide one by zero")

@@ -1,5 +1,6 @@
 """Citations come from the evidence: found where it is, refused where it is not, whatever the model wrote."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,13 @@ def test_markers_of_the_model_are_hints_not_facts() -> None:
     shown, stream, _ = play("Bananas are rich in potassium [1]. Set RATCHET_HOME to move the data [1].")
     assert shown == "Bananas are rich in potassium. Set RATCHET_HOME to move the data. [1]"
     assert [citation.passage_id for citation in stream.citations] == ["p2"]
+
+
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_a_marker_right_after_the_full_stop_ends_the_sentence(size: int) -> None:
+    shown, stream, _ = play("The moon is made of cheese.[1] It needs Python 3.11 and make.[1] Bye.", size=size)
+    assert shown == "The moon is made of cheese. It needs Python 3.11 and make. [1] Bye."
+    assert (stream.sentences, stream.supported) == (2, 1)
 
 
 def test_a_wrong_number_is_never_supported() -> None:

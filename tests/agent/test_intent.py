@@ -3,7 +3,7 @@
 import pytest
 
 from agent.context import leans_on_history
-from agent.intent import fact_to_remember, is_question, is_small_talk
+from agent.intent import fact_to_remember, is_about_oneself, is_question, is_small_talk
 
 
 @pytest.mark.parametrize(
@@ -26,9 +26,17 @@ def test_remember(question: str, fact: str | None) -> None:
 def test_small_talk_and_questions() -> None:
     assert is_small_talk("Hello there!")
     assert not is_small_talk("Hello, how do I install it?")
+    assert not is_small_talk("hi" + " " * 200_000 + "x")  # at once, or the test run stalls
     assert is_question("how do I install it")
     assert is_question("Postgres too?")
     assert not is_question("Write a haiku about spring.")
+
+
+def test_talk_of_oneself() -> None:
+    assert is_about_oneself("Where do I live?")
+    assert is_about_oneself("What is my name?")
+    assert not is_about_oneself("How do I deploy?")
+    assert not is_about_oneself("Can you tell me the port?")
 
 
 def test_what_leans_on_earlier_turns() -> None:

@@ -19,7 +19,7 @@ import pytest
 from agent import prompts
 from agent.config import Settings
 from agent.errors import IndexMissing, QuestionError, ServerUnreachable, SessionBusy
-from agent.schema import Done, Failed, Note, Retrieved, Token
+from agent.schema import Done, Failed, Note, Retrieved, Token, Turn
 from agent.session import ChatSession
 from tests.agent.scripted import ScriptedModel
 
@@ -211,6 +211,40 @@ def test_deleting_a_thread_leaves_nothing_of_it(open_session: Open, settings: Se
     assert b"canary" not in data
 
 
+def test_a_summary_that_fails_does_not_cost_the_turn(open_session: Open, settings: Settings) -> None:
+    agent = settings.agent.model_copy(update={"history_tokens": 10})
+    session = open_session("Seven apple trees grow in the garden.", ServerUnreachable("Gone.", fix="x"), agent=agent)
+    turn = session.ask("What grows in the garden behind the house?")
+    assert session.turns() == [turn]
+    state = session._runtime.graph.get_state(session._config(session._runtime)).values
+    assert "Seven apple trees" in state["summary"]
+
+
+def test_closing_lets_the_turn_end_in_order(open_session: Open) -> None:
+    session = open_session(" ".join(map(str, range(500))))
+    model: Any = session._given
+    begun = threading.Event()
+    model._after_first = lambda: (begun.set(), time.sleep(0.005))
+    turns: list[Turn] = []
+    reader = threading.Thread(target=lambda: turns.append(session.ask("Count")))
+    reader.start()
+    assert begun.wait(10)
+    session.close()
+    reader.join()
+    assert [turn.status for turn in turns] == ["cancelled"]
+    assert open_session(thread_id=session.thread_id).turns() == turns
+
+
+def test_closing_records_a_turn_that_nobody_reads_on(open_session: Open) -> None:
+    session = open_session(" ".join(map(str, range(500))))
+    model: Any = session._given
+    model._after_first = lambda: time.sleep(0.005)
+    events = session.stream("Count")
+    next(event for event in events if isinstance(event, Token))
+    session.close()
+    assert [turn.status for turn in open_session(thread_id=session.thread_id).turns()] == ["cancelled"]
+
+
 def test_feedback_is_recorded(open_session: Open) -> None:
     session = open_session("Green.")
     turn = session.ask("What colour?")
@@ -233,6 +267,21 @@ async def test_async_streams_the_same_events(open_session: Open) -> None:
     events = [event async for event in session.astream("Say it")]
     assert "".join(event.text for event in events if isinstance(event, Token)) == "alpha beta gamma"
     assert (await session.aask("More")).answer == "delta"
+
+
+async def test_a_refused_question_leaves_the_running_turn_alone(open_session: Open) -> None:
+    session = open_session(" ".join(map(str, range(100))))
+    model: Any = session._given
+    model._after_first = lambda: time.sleep(0.005)
+    events = session.stream("First")
+    next(event for event in events if isinstance(event, Token))
+    with pytest.raises(SessionBusy):
+        await session.aask("Second")
+    with pytest.raises(QuestionError):
+        await session.aask("")
+    done = list(events)[-1]
+    assert isinstance(done, Done)
+    assert done.turn.status == "done"
 
 
 async def test_cancelling_the_task_cancels_the_turn(open_session: Open) -> None:

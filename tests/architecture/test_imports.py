@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 import agent
 import knowledge
@@ -97,6 +98,19 @@ def test_every_dependency_is_pinned_and_none_by_a_path() -> None:
     extras = [line for lines in PROJECT["optional-dependencies"].values() for line in lines]
     assert not required([*PROJECT["dependencies"], *extras]) - pinned
     assert set(bundled._WHEELS) <= set(pins)
+
+
+def test_what_is_pinned_runs_on_the_oldest_python_we_promise() -> None:
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {normal(line.partition("==")[0]) for line in lines}
+    demands = {each.name: each.metadata["Requires-Python"] for each in metadata.distributions()}
+    too_new = {
+        name: demand
+        for name, demand in demands.items()
+        if normal(name) in pinned and demand and oldest not in SpecifierSet(demand)
+    }
+    assert not too_new
 
 
 def test_what_a_newcomer_installs_brings_no_pytorch() -> None:

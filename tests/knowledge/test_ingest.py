@@ -72,18 +72,14 @@ def test_nothing_new_means_nothing_is_done(folder: Path, store: Path, embedder: 
     assert (store / "CURRENT").read_text() == generation
 
 
-def test_a_touched_file_is_recognised_by_its_content(
-    folder: Path, store: Path, embedder: WordEmbedder
-) -> None:
+def test_a_touched_file_is_recognised_by_its_content(folder: Path, store: Path, embedder: WordEmbedder) -> None:
     ingest([folder], store, embedder)
     os.utime(folder / "garden.md", (1, 1))
     report = ingest([folder], store, embedder)
     assert (report.unchanged, report.updated, report.embedded) == (4, 0, 0)
 
 
-def test_only_new_text_of_a_changed_file_is_embedded(
-    folder: Path, store: Path, embedder: WordEmbedder
-) -> None:
+def test_only_new_text_of_a_changed_file_is_embedded(folder: Path, store: Path, embedder: WordEmbedder) -> None:
     ingest([folder], store, embedder)
     embedder.texts.clear()
     path = folder / "garden.md"
@@ -161,18 +157,14 @@ def test_a_file_that_turns_bad_leaves_the_index(folder: Path, store: Path, embed
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_file_is_tried_again_every_time(
-    folder: Path, store: Path, embedder: WordEmbedder
-) -> None:
+def test_an_unreadable_file_is_tried_again_every_time(folder: Path, store: Path, embedder: WordEmbedder) -> None:
     (folder / "moon.txt").chmod(0)
     assert "permission denied" in ingest([folder], store, embedder).failed[0].reason
     (folder / "moon.txt").chmod(0o600)
     assert ingest([folder], store, embedder).failed == ()
 
 
-def test_a_hundred_megabyte_line_does_not_stop_the_rest(
-    folder: Path, store: Path, embedder: WordEmbedder
-) -> None:
+def test_a_hundred_megabyte_line_does_not_stop_the_rest(folder: Path, store: Path, embedder: WordEmbedder) -> None:
     with (folder / "huge.md").open("wb") as file:
         for _ in range(100):
             file.write(b"x" * 2**20)
@@ -194,16 +186,12 @@ def test_a_folder_with_nothing_to_read(tmp_path: Path, store: Path, embedder: Wo
     assert (report.added, report.passages, report.skipped) == (0, 0, 1)
 
 
-def test_a_single_file_of_unknown_type_is_a_failure(
-    tmp_path: Path, store: Path, embedder: WordEmbedder
-) -> None:
+def test_a_single_file_of_unknown_type_is_a_failure(tmp_path: Path, store: Path, embedder: WordEmbedder) -> None:
     (tmp_path / "a.xyz").write_text("x")
     assert "cannot be read" in ingest([tmp_path / "a.xyz"], store, embedder).failed[0].reason
 
 
-def test_another_embedder_needs_rebuild(
-    folder: Path, tmp_path: Path, store: Path, embedder: WordEmbedder
-) -> None:
+def test_another_embedder_needs_rebuild(folder: Path, tmp_path: Path, store: Path, embedder: WordEmbedder) -> None:
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "note.txt").write_text("A note.")
     ingest([folder], store, embedder)
@@ -256,9 +244,7 @@ def test_a_full_disk_keeps_the_old_index(
     assert ingest([folder], store, embedder).added == 1
 
 
-def test_a_citation_of_a_changed_or_lost_file_is_refused(
-    folder: Path, store: Path, embedder: WordEmbedder
-) -> None:
+def test_a_citation_of_a_changed_or_lost_file_is_refused(folder: Path, store: Path, embedder: WordEmbedder) -> None:
     ingest([folder], store, embedder)
     moon = next(p for p in passages(store) if p.source.endswith("moon.txt"))
     (folder / "moon.txt").write_text("Now it says something else.\n")

@@ -35,9 +35,7 @@ def hybrid(folder: Path, tmp_path: Path, embeddings: LlamaEmbeddings) -> HybridR
         ("What is the distance to the moon?", "moon.txt", "384,400 km"),
     ],
 )
-def test_questions_find_their_passage(
-    hybrid: HybridRetriever, question: str, name: str, quote: str
-) -> None:
+def test_questions_find_their_passage(hybrid: HybridRetriever, question: str, name: str, quote: str) -> None:
     found = hybrid.search(question)
     best = found.passages[0]
     assert Path(best.source).name == name
@@ -47,9 +45,7 @@ def test_questions_find_their_passage(
     assert [p.score for p in found.passages] == sorted((p.score for p in found.passages), reverse=True)
 
 
-@pytest.mark.parametrize(
-    "question", ["Who won the 1998 world cup?", "How do I compile a Linux kernel?", "asdf qwer"]
-)
+@pytest.mark.parametrize("question", ["Who won the 1998 world cup?", "How do I compile a Linux kernel?", "asdf qwer"])
 def test_questions_beside_the_point_are_not_relevant(hybrid: HybridRetriever, question: str) -> None:
     found = hybrid.search(question)
     assert found.passages

@@ -61,12 +61,26 @@ def test_integers_stay_exact(a: int, b: int, sign: str) -> None:
         ("What's 15% of 80?", ["15/100*80"]),
         ("how much is 1,234 plus 66", ["1234+66"]),
         ("What is 12 x 12", ["12*12"]),
+        ("What is 10-4?", ["10-4"]),
+        ("7/2", ["7/2"]),
     ],
 )
 def test_hints_are_the_expressions_in_the_question(question: str, expected: list[str]) -> None:
     assert hints(question) == {"expression": expected}
 
 
-@pytest.mark.parametrize("question", ["Which Python 3.11 features are used?", "In 2024 we had 3 dogs", "Hello"])
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Which Python 3.11 features are used?",
+        "In 2024 we had 3 dogs",
+        "Hello",
+        "What changed in Python 3.10?",
+        "Explain step 1. Then (2)",
+        "Explain routing in 2-3 sentences",
+        "Is there 24/7 support?",
+        "What happened on 2024-10-15?",
+    ],
+)
 def test_no_hints_without_arithmetic(question: str) -> None:
     assert hints(question) is None

@@ -46,7 +46,11 @@ def test_time_here_and_elsewhere() -> None:
 def test_hints() -> None:
     assert hints_for("current_time", "What time is it in Tokyo?") == {"timezone": ["Asia/Tokyo"]}
     assert hints_for("current_time", "what is the date today") == {"timezone": [""]}
+    assert hints_for("current_time", "tell me the time please") == {"timezone": [""]}
     assert hints_for("current_time", "How do I set a timeout?") is None
+    assert hints_for("current_time", "What is the time limit for uploads?") is None
+    assert hints_for("current_time", "Which features are supported right now?") is None
+    assert hints_for("current_time", "How do I show the current date in a template?") is None
     assert hints_for("search_knowledge", "search my documents for exit codes") == {"query": ["exit codes"]}
     assert hints_for("search_knowledge", "what are exit codes") is None
 

@@ -36,9 +36,7 @@ def test_a_tool_call_is_one_line(chat: Chat, capsys: pytest.CaptureFixture[str])
     assert '⚙ calculator(expression="17*23") → ' in capsys.readouterr().err
 
 
-def test_a_failure_in_one_line_leaves_the_next_one_answered(
-    chat: Chat, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_failure_in_one_line_leaves_the_next_one_answered(chat: Chat, capsys: pytest.CaptureFixture[str]) -> None:
     code, _ = chat([ASK, ASK], [ServerUnreachable("No answer.", fix="Start it."), ANSWER])
     shown = capsys.readouterr()
     assert code == 0
@@ -58,9 +56,7 @@ def test_too_long_a_question_is_refused(chat: Chat, capsys: pytest.CaptureFixtur
     assert "100,000 characters" in capsys.readouterr().err
 
 
-def test_ctrl_c_stops_the_answer_and_keeps_what_was_said(
-    chat: Chat, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ctrl_c_stops_the_answer_and_keeps_what_was_said(chat: Chat, capsys: pytest.CaptureFixture[str]) -> None:
     pressed: list[int] = []
 
     def press() -> None:
@@ -93,18 +89,12 @@ class TestCommands:
         assert capsys.readouterr().out == ""
 
     @pytest.mark.parametrize("name", ["sources", "source 1", "good", "correct x"])
-    def test_those_about_an_answer_need_one(
-        self, name: str, chat: Chat, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_those_about_an_answer_need_one(self, name: str, chat: Chat, capsys: pytest.CaptureFixture[str]) -> None:
         chat([f"/{name}"])
         assert "Nothing has been answered yet" in capsys.readouterr().err
 
-    @pytest.mark.parametrize(
-        "name", ["source", "correct", "remember", "forget", "thread", "docs", "memory edit x"]
-    )
-    def test_those_that_need_more_say_so(
-        self, name: str, chat: Chat, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    @pytest.mark.parametrize("name", ["source", "correct", "remember", "forget", "thread", "docs", "memory edit x"])
+    def test_those_that_need_more_say_so(self, name: str, chat: Chat, capsys: pytest.CaptureFixture[str]) -> None:
         chat([ASK, f"/{name}"], [ANSWER])
         assert f"Write: /{name.split()[0]} " in capsys.readouterr().err
 
@@ -117,9 +107,7 @@ class TestCommands:
 
     def test_feedback_is_kept(self, chat: Chat) -> None:
         _, conversation = chat([ASK, "/good", "/bad too short", "/correct It is blue."], [ANSWER])
-        kept = [
-            (item.rating, item.correction, item.comment) for item in conversation.session.records.feedback()
-        ]
+        kept = [(item.rating, item.correction, item.comment) for item in conversation.session.records.feedback()]
         assert kept == [(1, "", ""), (-1, "", "too short"), (-1, "It is blue.", "")]
 
     def test_memory_is_added_edited_and_deleted(self, chat: Chat, capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,9 +151,7 @@ class TestCommands:
         assert code == 3
         assert "/nowhere/at/all" in capsys.readouterr().err
 
-    def test_an_unknown_model_leaves_the_old_one(
-        self, chat: Chat, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_an_unknown_model_leaves_the_old_one(self, chat: Chat, capsys: pytest.CaptureFixture[str]) -> None:
         _, conversation = chat(["/model nonsense:x", "/model"])
         assert "nonsense" in capsys.readouterr().err
         assert conversation.session.model_name == "local:default"

@@ -143,9 +143,7 @@ def test_a_fault_is_complete_for_developers() -> None:
     assert done.exception is error
 
 
-@pytest.mark.parametrize(
-    "error", [DatabaseError("w", kept="k", fix="f"), ModelNotFound("w", kept="k", fix="f")]
-)
+@pytest.mark.parametrize("error", [DatabaseError("w", kept="k", fix="f"), ModelNotFound("w", kept="k", fix="f")])
 def test_known_errors_exit_with_their_code(error: RatchetError) -> None:
     done = CliRunner().invoke(broken(error), ["fail"])
     assert done.exit_code == error.exit_code

@@ -43,9 +43,7 @@ def a_turn(status: str = "done", **changes: object) -> Turn:
 def seen(events: Iterable[Event], monkeypatch: pytest.MonkeyPatch, columns: int = 60) -> str:
     """What a terminal of that width shows, without colours."""
     stream = io.StringIO()
-    console = Console(
-        file=stream, width=columns, force_terminal=True, color_system=None, markup=False, highlight=False
-    )
+    console = Console(file=stream, width=columns, force_terminal=True, color_system=None, markup=False, highlight=False)
     monkeypatch.setattr(render, "out", lambda: console)
     monkeypatch.setattr("agent.cli.output.err", lambda: console)
     TurnPrinter().show(events)
@@ -73,9 +71,7 @@ def test_a_quotation_takes_three_lines_at_most_and_says_when_it_is_cut(
 
 def test_the_parts_come_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = seen([ToolCallFinished(CALL), Token("It is "), Token("391."), Done(a_turn())], monkeypatch)
-    places = [
-        shown.index(part) for part in ("⚙ calculator", "It is 391.\n", "[1] ", "“Ratchet reads", "first word")
-    ]
+    places = [shown.index(part) for part in ("⚙ calculator", "It is 391.\n", "[1] ", "“Ratchet reads", "first word")]
     assert places == sorted(places)
 
 

@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from langchain_core.messages import HumanMessage
+from pydantic import BaseModel
 
 from agent.config import ModelSettings
 from agent.errors import ContextOverflow, MissingKey, ModelError, ModelNotFound, ModelTimeout, ServerUnreachable
@@ -15,6 +17,14 @@ from agent.models.openai import OPENAI_ADDRESS, OpenAIModel, build
 from tests.contracts.servers.faulty_openai import FaultyServer
 from tests.contracts.servers.lines import running
 
+RIVER = {
+    "type": "function",
+    "function": {
+        "name": "river",
+        "description": "Describe a river.",
+        "parameters": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
+    },
+}
 KEY = "sk-canary-5up3r-s3cr3t"
 
 
@@ -102,6 +112,40 @@ def test_settings_reach_the_request(serve) -> None:
 def test_the_key_is_never_shown() -> None:
     model = model_at(OPENAI_ADDRESS)
     assert KEY not in f"{model!r} {model} {model._endpoint().clean('leaked ' + KEY)}"
+
+
+@pytest.mark.usefixtures("socket_disabled")
+def test_tokens_are_estimated_without_a_network() -> None:
+    model = model_at(OPENAI_ADDRESS)
+    assert model.get_num_tokens("The quick brown fox jumps over the lazy dog.") == 13
+    assert model.get_num_tokens("") == 0
+    assert model.get_num_tokens_from_messages([HumanMessage("Hello there!")]) == 8
+
+
+def test_an_answer_outside_the_schema_is_an_error(serve) -> None:
+    class Rivers(BaseModel):
+        names: list[str]
+
+    asked = model_at(f"{serve('answer').address}/v1").with_structured_output(Rivers)
+    with pytest.raises(ModelError, match="schema"):
+        asked.invoke("Name three rivers.")
+
+
+def test_a_native_call_is_taken_as_it_comes(serve) -> None:
+    server = serve("call")
+    answer = model_at(f"{server.address}/v1").bind_tools([RIVER], tool_choice="any").invoke("Which?")
+    assert [(call["name"], call["args"]) for call in answer.tool_calls] == [("river", {"name": "Rhine"})]
+    (sent,) = server.requests
+    assert sent["tool_choice"] == "required" and sent["tools"][0]["function"]["name"] == "river"
+
+
+def test_a_server_that_ignores_the_choice_is_held_to_a_schema(serve) -> None:
+    server = serve("call_by_schema_only")
+    model = model_at(f"{server.address}/v1").bind_tools([RIVER], tool_choice="river")
+    for requests in (2, 3):  # once it is known, the server is not asked in vain again
+        answer = model.invoke("Which?")
+        assert [(call["name"], call["args"]) for call in answer.tool_calls] == [("river", {"name": "Rhine"})]
+        assert answer.text == "" and len(server.requests) == requests
 
 
 def test_the_window_is_known() -> None:

@@ -38,13 +38,31 @@ class _Handler(Handler):
         fault = self.server.fault if len(self.server.requests) <= self.server.failures else "answer"
         getattr(self, fault)()
 
-    def answer(self) -> None:
+    def answer(self, *texts: str) -> None:
         self.start_stream("text/event-stream")
-        for text in ("Three", " rivers."):
+        for text in texts or ("Three", " rivers."):
             self._event({"content": text})
         self._event({}, finish="stop")
         self.piece("data: [DONE]\n\n")
         self.end_stream()
+
+    def call(self) -> None:
+        """A native tool call, its arguments in pieces."""
+        self.start_stream("text/event-stream")
+        first = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "river", "arguments": ""}}
+        self._event({"tool_calls": [first]})
+        for piece in ('{"name":', ' "Rhine"}'):
+            self._event({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
+        self._event({}, finish="tool_calls")
+        self.piece("data: [DONE]\n\n")
+        self.end_stream()
+
+    def call_by_schema_only(self) -> None:
+        """As llama-server for a model without a tool template: `tool_choice` is ignored, schemas are not."""
+        if "response_format" in self.server.requests[-1]:
+            self.answer('{"name": "river", ', '"arguments": {"name": "Rhine"}}')
+        else:
+            self.answer()
 
     def hang(self) -> None:
         self.server.released.wait(60)

@@ -42,9 +42,7 @@ class OllamaServer(Server):
 
     def _ask(self, path: str, body: dict[str, Any]) -> Any:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
-        request = urllib.request.Request(
-            self.backend.listening_address + path, json.dumps(body).encode(), headers
-        )
+        request = urllib.request.Request(self.backend.listening_address + path, json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request, timeout=60) as response:
             return json.load(response)
 
