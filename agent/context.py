@@ -23,7 +23,7 @@ MAX_QUOTE_CHARS = 400
 MIN_SENTENCE_WORDS = 3  # content words; shorter lines are captions and leftovers of markup
 
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_MARKUP = re.compile(r"^\s*(?:[-*+>]|\d+[.)]|#+|/{3,})\s+|\*\*|__|`+|\{[^}]*\}|<[^>]+>", re.MULTILINE)
+_MARKUP = re.compile(r"^\s*(?:[-*+>]|\d+[.)]|#+|/{3,})\s+|\*\*|`+|\{[^}]*\}|<[^>]+>", re.MULTILINE)
 
 # A question that leans on what was said before: a pronoun without a noun, a bare continuation, or talk of
 # the speaker's own affairs ("what is my name"). "How do I …" asks about the documents, not about the speaker.

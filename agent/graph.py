@@ -168,18 +168,12 @@ class TurnNodes:
         if found is None:
             return update
         get_stream_writer()(Retrieved(found.passages, found.relevant, found.seconds))
-        if found.relevant or update["facts"] or self._can_go_on(state):
+        if found.relevant or facts or any(hints_for(name, question) is not None for name in deps.tools):
             return update
-        if deps.strict or (deps.refuse and is_question(question)):
+        leans = leans_on_history(question) and state.get("history")
+        if deps.strict or (deps.refuse and is_question(question) and not leans):
             return update | self._answered(update, prompts.REFUSAL)
         return update | {"notes": self._note(state.get("notes", []), prompts.NOTE_NOT_FOUND)}
-
-    def _can_go_on(self, state: TurnState) -> bool:
-        """Whether a tool or the conversation so far may answer what the documents do not."""
-        question = state["question"]
-        if leans_on_history(question) and state.get("history"):
-            return True
-        return any(hints_for(name, question) is not None for name in self._deps.tools)
 
     def _search(self, state: TurnState) -> Retrieval | None:
         """Retrieve for the question, together with the one before it when it leans on that."""
@@ -266,11 +260,11 @@ class TurnNodes:
         return self._deps.offer(state["question"])
 
     def _caller(self, offered: Sequence[Any]) -> Any:
-        if not offered:
-            return self._deps.model
-        # A small model is offered a tool only with its arguments at hand, so all it decides is which.
-        choice = "any" if self._deps.budget.small else None
-        return self._deps.model.bind_tools(offered, tool_choice=choice)
+        model = self._deps.model
+        if offered:
+            # A small model is offered a tool only with its arguments at hand, so all it decides is which.
+            return model.bind_tools(offered, tool_choice="any" if self._deps.budget.small else None)
+        return model.bind(stop=list(prompts.ECHOES)) if self._deps.budget.small else model
 
     def tools(self, state: TurnState) -> TurnState:
         """Run the tool calls the model asked for, in order; a failing tool is an answer, not a crash."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 
 from agent.schema import Citation, Cited, Token
 from knowledge.schema import Passage
@@ -23,6 +23,7 @@ _WORD = re.compile(r"[^\W_]+(?:[._'-][^\W_]+)*")
 _MARKER = re.compile(r"\s?\[(\d{1,2})\](?!\()")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*(?=\s|\[\d{1,2}\](?!\())|(?=\n)")
 _SPAN = re.compile(r"[^\n.!?]*(?:[.!?](?!\s|$)[^\n.!?]*)*(?:[.!?]+|\n|$)")
+_CODE = re.compile(r"`+([^`\n]+)`+")
 _STOP = frozenset(
     "a an and are as at be been being but by can could do does did for from had has have he her his how i if in into "
     "is it its just may might more most must my no nor not of on or our out over she should so some such than that "
@@ -38,7 +39,7 @@ def _stem(word: str) -> str:
     return word.rstrip("e") if len(word) > 4 else word
 
 
-@cache
+@lru_cache(maxsize=50_000)
 def _normal(word: str) -> str:
     return word if any(char.isdigit() for char in word) else _stem(word)
 
@@ -87,9 +88,12 @@ class Evidence:
         words = content_words(sentence)
         if len(words) < MIN_WORDS:
             return None
+        code = [match.group(1).strip() for match in _CODE.finditer(sentence)]
         numbers = {word for word in words if any(char.isdigit() for char in word)}
         best: tuple[float, int, Span] | None = None
         for index, spans in enumerate(self._spans):
+            if not all(piece in self.passages[index].text for piece in code):
+                continue  # a command that is nearly right is wrong
             bar = HINTED if index == hinted else SUPPORTED
             for span in spans:
                 share = len(words & span.words) / len(words)

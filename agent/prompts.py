@@ -28,6 +28,10 @@ SUMMARIZE = (
     "open questions. Write only the summary.\n\n{conversation}"
 )
 
+
+# Where a small model starts to play both sides of the conversation.
+ECHOES = ("\nQuestion:", "\nText:", "\nUser:")
+
 EMPTY = "The model gave no answer. Ask again in other words, or try another model."
 REFUSAL = "Your documents do not say anything about this."
 RECALLED = "You asked me to remember: {fact}"

@@ -59,6 +59,8 @@ class ChatSession:
     ) -> None:
         settings = settings or load_settings()
         name = model if isinstance(model, str) else None
+        if model is not None and not isinstance(model, str) and "name" not in settings.model.model_fields_set:
+            name = f"own:{model._llm_type}"  # the bundled model's name and its habits are not this one's
         self.settings = with_model(settings, name, adapter)
         self.thread_id = thread_id or new_thread_id()
         self._given = None if isinstance(model, str) else model

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
 from agent import prompts
@@ -257,3 +258,21 @@ def test_an_answer_that_repeats_itself_is_stopped() -> None:
 def test_a_model_that_says_nothing_is_not_silent() -> None:
     state, events = Turn([""]).ask("What colour is the door?")
     assert state["answer"] == texts(events) == prompts.EMPTY
+
+
+def test_what_leans_on_history_without_passages_says_that_it_does() -> None:
+    from langchain_core.messages import AIMessage
+
+    turn = Turn(["Because it is old."], relevant=False, refuse=True)
+    turn.graph.update_state(turn.config, {"history": [HumanMessage("Door?"), AIMessage("Blue.")]}, as_node="finalize")
+    state, _ = turn.ask("Why is that?")
+    assert prompts.NOTE_NOT_FOUND in state["notes"]
+
+
+def test_strict_mode_refuses_what_leans_on_history_alone() -> None:
+    from langchain_core.messages import AIMessage
+
+    turn = Turn([], relevant=False, refuse=True, strict=True)
+    turn.graph.update_state(turn.config, {"history": [HumanMessage("Door?"), AIMessage("Blue.")]}, as_node="finalize")
+    state, _ = turn.ask("Why is that?")
+    assert state["answer"] == prompts.REFUSAL

@@ -97,3 +97,9 @@ def test_spans_lie_inside_their_text_and_cite_verbatim(text: str) -> None:
         citation = cite(passage, span.start, span.end, 1)
         assert citation.text == text[span.start : span.end]
         assert passage.start_line <= citation.start_line <= citation.end_line <= passage.end_line
+
+
+def test_an_invented_command_is_never_supported() -> None:
+    evidence = Evidence([INSTALL])
+    assert evidence.support("Run `make chat` to install everything.") is not None
+    assert evidence.support("Run `make install chat` to install everything.") is None

@@ -338,3 +338,9 @@ def test_a_killed_turn_is_resumed(open_session: Open) -> None:
     assert isinstance(done, Done)
     assert done.turn.answer == "The story ends."
     assert [turn.question for turn in session.turns()] == ["Tell me a long story"]
+
+
+def test_a_model_of_ones_own_is_not_taken_for_the_bundled_one(settings: Settings) -> None:
+    with ChatSession(settings, model=ScriptedModel(script=["Hello."])) as session:
+        assert session.ask("Hi").model == "own:scripted"
+        assert not session._runtime.budget.small

@@ -109,9 +109,7 @@ def test_a_checkpoint_that_brings_code_is_refused_before_anything_runs(
     assert caught.value.fix
 
 
-def test_what_converts_must_be_installed(
-    shell: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_converts_must_be_installed(shell: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else real(name))
     with pytest.raises(ModelError, match="torch") as caught:
