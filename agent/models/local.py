@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.language_models.chat_models import agenerate_from_stream, generate_from_stream
 from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import ConfigDict, PrivateAttr
+from pydantic import ConfigDict, PrivateAttr, ValidationError
 
 from agent.config import ModelSettings
-from agent.errors import ConfigError, ModelNotFound
+from agent.errors import ConfigError, ModelError, ModelNotFound
 from agent.models.conversation import to_turns
 from agent.models.engine import Engine, shared_engine
 from agent.models.exchange import Exchange
@@ -177,6 +178,13 @@ class LocalChatModel(BaseChatModel):
         ToolChoice.of(formatted, tool_choice)
         return self.bind(tools=formatted, tool_choice=tool_choice, **kwargs)
 
+    def with_structured_output(
+        self, schema: dict[str, Any] | type, *, include_raw: bool = False, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, Any]:
+        """As LangChain's, by a tool call; what a class's own validators refuse is a `ModelError`."""
+        chain = super().with_structured_output(schema, include_raw=include_raw, **kwargs)
+        return chain if include_raw else _own_errors(chain)
+
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -260,6 +268,27 @@ class LocalChatModel(BaseChatModel):
                 fix="Name its file in model.adapter.",
             )
         return {"lora": [{"id": i, "scale": float(chosen in names)} for i, names in enumerate(known)]}
+
+
+def _own_errors(chain: Runnable[LanguageModelInput, Any]) -> Runnable[LanguageModelInput, Any]:
+    """The chain, with what its parser raises made a `ModelError`."""
+
+    def refused(error: Exception) -> ModelError:
+        return ModelError(f"The model's answer is not acceptable: {error}.", fix="Ask again, or ask more precisely.")
+
+    def run(value: LanguageModelInput, config: RunnableConfig) -> Any:
+        try:
+            return chain.invoke(value, config)
+        except (ValidationError, OutputParserException) as error:
+            raise refused(error) from error
+
+    async def arun(value: LanguageModelInput, config: RunnableConfig) -> Any:
+        try:
+            return await chain.ainvoke(value, config)
+        except (ValidationError, OutputParserException) as error:
+            raise refused(error) from error
+
+    return RunnableLambda(run, arun)
 
 
 def _schema(response_format: Any) -> dict[str, Any] | None:

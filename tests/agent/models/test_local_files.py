@@ -162,3 +162,22 @@ def test_a_crash_while_preparing_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(StorageError, match="No space left"):
         bundled.prepare(tmp_path / "models", source)
     assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_the_prepared_weights_speak_like_the_packaged_ones(gguf):
+    """Over 480 positions of twelve prompts AGREE of the most likely tokens were the same; here, of 60."""
+    packaged = bundled._installed()
+    if packaged is None:
+        pytest.skip("the package of the bundled model is not installed")
+    theirs, ours = (LocalChatModel(path=path, context_tokens=512)._engine for path in (packaged, gguf))
+
+    def greedy(engine, prompt, count):
+        body = {"prompt": prompt, "max_tokens": count, "temperature": 0, "n_probs": 1}
+        return [item["id"] for item in engine.server.handle_completions(body)["choices"][0]["logprobs"]["content"]]
+
+    same = 0
+    for text in ("The capital of France is", "To install the package, run", "Dear Ms Lopez,\n\nthank you for"):
+        prompt = theirs.tokenizer.tokenize(text)
+        spoken = greedy(theirs, prompt, 20)
+        same += sum(greedy(ours, prompt + spoken[:place], 1) == [token] for place, token in enumerate(spoken))
+    assert same >= 52  # sums depend a little on how many threads share them

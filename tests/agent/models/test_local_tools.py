@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from agent.errors import ModelError
 from agent.models import exchange as exchange_module
@@ -109,7 +109,7 @@ def current_time() -> str:
 
 
 def test_declining_answers_from_the_conversation_alone(model):
-    messages = [SystemMessage("You are friendly."), HumanMessage("Hello!")]
+    messages = [SystemMessage("You are friendly."), HumanMessage("Tell me a joke")]
     plain = model.invoke(messages)
     message = model.bind_tools([current_time]).invoke(messages)
     assert message.text == plain.text and not message.tool_calls
@@ -141,6 +141,25 @@ def test_structured_output_follows_a_class_or_a_schema(model):
     assert isinstance(person, Person) and person.name.startswith("Anna")
     schema = Person.model_json_schema()
     assert set(model.with_structured_output(schema).invoke("Bob is 20.")) == {"name", "age"}
+
+
+class Picky(BaseModel):
+    """A number nobody likes."""
+
+    number: int = Field(ge=0, le=9)
+
+    @field_validator("number")
+    @classmethod
+    def refuse(cls, number: int) -> int:
+        raise ValueError("nobody likes it")
+
+
+async def test_what_a_class_refuses_is_an_error_of_ours(model):
+    asked = model.with_structured_output(Picky)
+    with pytest.raises(ModelError, match="nobody likes it"):
+        asked.invoke("Five.")
+    with pytest.raises(ModelError, match="nobody likes it"):
+        await asked.ainvoke("Five.")
 
 
 def test_structured_output_can_include_the_message(model):
