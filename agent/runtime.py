@@ -246,7 +246,8 @@ class _InBackground(Generic[T]):
         self._outcome: list[T] = []
         self._error: BaseException | None = None
         self._make = make
-        self._thread = threading.Thread(target=self._run, name="ratchet-load-model", daemon=True)
+        # No daemon: an interpreter that goes away under a thread inside llama.cpp aborts, so it waits instead.
+        self._thread = threading.Thread(target=self._run, name="ratchet-load-model")
         self._thread.start()
 
     def _run(self) -> None:

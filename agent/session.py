@@ -99,7 +99,7 @@ class ChatSession:
             with contextlib.suppress(RatchetError):
                 self._runtime  # noqa: B018 - building it is the point
 
-        threading.Thread(target=load, name="ratchet-warm", daemon=True).start()
+        threading.Thread(target=load, name="ratchet-warm").start()
 
     def stream(self, question: str) -> Iterator[Event]:
         """Answer a question as a stream of events; the last one is `Done`.

@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    settings = load_settings(file=given.home / "ratchet.toml")
+    settings = load_settings(file=given.home / "ratchet.toml", environ={})
     if given.role == "ingest":
         keep_ingesting(settings)
     else:

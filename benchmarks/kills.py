@@ -87,10 +87,11 @@ class Child:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for raw in self._process.stdout:
-            if raw.endswith(b"\n"):  # a line cut short was not acknowledged
-                self.lines.append(raw.decode().strip())
-            self._working.set()
+        with self._process.stdout as output:
+            for raw in output:
+                if raw.endswith(b"\n"):  # a line cut short was not acknowledged
+                    self.lines.append(raw.decode().strip())
+                self._working.set()
         self._working.set()
 
     def kill(self, after: float) -> str:

@@ -43,7 +43,9 @@ class Workspace:
 
     def command(self, *arguments: str) -> list[str]:
         """A `ratchet` command line in this home."""
-        return [sys.executable, "-m", "agent.cli", "--config", str(config_file(self.settings)), *arguments]
+        # The flag as well: it outranks a RATCHET_HOME of the user's, which would outrank the file.
+        here = ["--config", str(config_file(self.settings)), "--home", str(self.settings.home)]
+        return [sys.executable, "-m", "agent.cli", *here, *arguments]
 
 
 def questions(answered: bool | None = None, file: Path = QUESTIONS) -> list[Question]:

@@ -152,9 +152,10 @@ class TestCommands:
         assert "/nowhere/at/all" in capsys.readouterr().err
 
     def test_an_unknown_model_leaves_the_old_one(self, chat: Chat, capsys: pytest.CaptureFixture[str]) -> None:
-        _, conversation = chat(["/model nonsense:x", "/model"])
+        _, before = chat(["/model"])
+        _, conversation = chat(["/model nonsense:x"])
         assert "nonsense" in capsys.readouterr().err
-        assert conversation.session.model_name == "local:default"
+        assert conversation.session.model_name == before.session.model_name
 
 
 def test_terminal_escapes_never_leave(chat: Chat, capsys: pytest.CaptureFixture[str]) -> None:
