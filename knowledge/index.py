@@ -71,9 +71,11 @@ class KnowledgeIndex:
             raise generations.corrupt(folder, "it was written by another version of Ratchet")
         made_by = str(generation.notes["embedder"])
         if made_by != embedder_fingerprint:
+            old, new = _name(made_by), _name(embedder_fingerprint)
+            if old == new:
+                new = f"this version of it ({embedder_fingerprint})"
             raise EmbedderMismatch(
-                f"The index in {folder} was made with the embedder {_name(made_by)}, "
-                f"not with {_name(embedder_fingerprint)}.",
+                f"The index in {folder} was made with the embedder {old}, not with {new}.",
                 kept="The index is kept.",
                 fix="Set knowledge.embedder back, or run `ratchet ingest FOLDER --rebuild` to make it anew.",
             )
