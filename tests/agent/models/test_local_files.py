@@ -165,7 +165,7 @@ def test_a_crash_while_preparing_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_the_prepared_weights_speak_like_the_packaged_ones(gguf):
-    """Over 480 positions of twelve prompts AGREE of the most likely tokens were the same; here, of 60."""
+    """The two agree on 96 % of 460 next tokens (each agrees with F32 on 97 %); here on 60 of them."""
     packaged = bundled._installed()
     if packaged is None:
         pytest.skip("the package of the bundled model is not installed")
