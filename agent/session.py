@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from agent.records import Records
     from agent.runtime import Runtime
 
+START = "__start__"  # LangGraph's name for what comes before the first node
 LONGEST_GOODBYE = 10.0  # seconds that `close` waits for a cancelled turn to end
 
 
@@ -179,7 +180,7 @@ class ChatSession:
         return notes
 
     def _broken(self, start: dict[str, Any] | None) -> Turn:
-        values = start or self._runtime.graph.get_state(self._config(self._runtime)).values
+        values = start or self._unfinished() or {}
         return Turn(values["turn_id"], self.thread_id, values["question"], "", "error", model=self.model_name)
 
     def _check(self, question: str) -> str:
@@ -244,9 +245,19 @@ class ChatSession:
     @property
     def pending(self) -> str | None:
         """The question of a turn that was interrupted before it finished, or None."""
+        values = self._unfinished()
+        return str(values["question"]) if values is not None else None
+
+    def _unfinished(self) -> dict[str, Any] | None:
+        """The state of the turn that did not come to its end, or None."""
         runtime = self._runtime
-        state = runtime.graph.get_state(self._config(runtime))
-        return str(state.values["question"]) if state.next else None
+        config = self._config(runtime)
+        state = runtime.graph.get_state(config)
+        if state.next != (START,):
+            return state.values if state.next else None
+        # The program ended before the first node ran: the turn is still a message to it, and not in the state.
+        saved = runtime.checkpointer.get(config)
+        return cast("dict[str, Any]", saved["channel_values"][START]) if saved else None
 
     def turns(self) -> list[Turn]:
         """The finished turns of this thread, oldest first."""

@@ -340,6 +340,49 @@ def test_a_killed_turn_is_resumed(open_session: Open) -> None:
     assert [turn.question for turn in session.turns()] == ["Tell me a long story"]
 
 
+KILLED_AT = """
+    import os
+    import signal
+    import sys
+    from agent.config import load_settings
+    from agent.memory import PrunedSqliteSaver
+    from agent.session import ChatSession
+    from tests.agent.scripted import ScriptedModel
+    model = ScriptedModel(script=["Said before.", "Never shown."])
+    session = ChatSession(load_settings({"model": {"name": "openai:scripted"}}), model=model, thread_id="t")
+    earlier, left = sys.argv[1], int(sys.argv[2])
+    if earlier:
+        session.ask(earlier)
+    put = PrunedSqliteSaver.put
+    def counted(self, *given):
+        global left
+        done = put(self, *given)
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+    PrunedSqliteSaver.put = counted
+    session.ask("Which door?")
+"""
+
+
+@pytest.mark.parametrize("checkpoint", [1, 2, 3, 4])
+@pytest.mark.parametrize("earlier", ["", "Which house?"])
+def test_a_turn_killed_after_any_checkpoint_is_resumed_as_itself(
+    open_session: Open, earlier: str, checkpoint: int
+) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(KILLED_AT), earlier, str(checkpoint)]
+    child = subprocess.run(command, capture_output=True, cwd=Path(__file__).parents[2])
+    assert child.returncode == -signal.SIGKILL
+    session = open_session("The blue one.", thread_id="t")
+    assert session.pending == "Which door?"
+    (*_, done) = session.resume()
+    assert isinstance(done, Done)
+    assert done.turn.question == "Which door?"
+    assert session.pending is None
+    assert [turn.question for turn in session.turns()] == [*filter(None, [earlier]), "Which door?"]
+
+
 def test_a_model_of_ones_own_is_not_taken_for_the_bundled_one(settings: Settings) -> None:
     with ChatSession(settings, model=ScriptedModel(script=["Hello."])) as session:
         assert session.ask("Hi").model == "own:scripted"
