@@ -29,6 +29,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 # C0 and C1 controls, bidirectional overrides and isolates (they reorder what is shown), the byte order
 # mark, and the invisible tag characters that can hide instructions from a reader.
 _HIDDEN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
+_TERMINAL = b"\x07\x08\x1b\x7f"
 _CONTROLS = re.compile("[\x00-\x06\x0e-\x1a\x1c-\x1f]")  # those no terminal session records
 
 
@@ -59,7 +60,7 @@ def decode(data: bytes, name: str, declared: str = "") -> str:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return _strictly(data, encoding, name)
-    if data.count(0) > len(data) // 1000:
+    if data.count(0) > len(data) // 1000 + 1:  # a single one may have slipped into any text
         raise DocumentError(f"{name} is a binary file, not text.")
     text = _as_utf8(data) or _as_declared(data, declared) or _guessed(data, name)
     if len(_CONTROLS.findall(text)) > len(text) // 20 + 4:
@@ -93,7 +94,8 @@ def _as_declared(data: bytes, declared: str) -> str:
 def _guessed(data: bytes, name: str) -> str:
     from charset_normalizer import from_bytes
 
-    best = from_bytes(data[:_SAMPLE_BYTES]).best()
+    # Bells and the like are no sign of an encoding, but a short text is given up for them.
+    best = from_bytes(data[:_SAMPLE_BYTES].translate(None, _TERMINAL)).best()
     if best is None:
         raise DocumentError(
             f"{name} is neither UTF-8 nor in an encoding that could be recognised.",

@@ -71,6 +71,14 @@ def test_decode_recognises_older_encodings() -> None:
     assert decode(russian.encode("koi8-r"), "page.html", "koi8-r") == russian
 
 
+@pytest.mark.parametrize("text", ["ding \x07 dong", "caf\xe9 ferm\xe9 \x07", "\x1b[1mferm\xe9 le soir\x1b[0m \x07\x08"])
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_a_bell_in_a_short_text_does_not_make_it_binary(text: str, encoding: str) -> None:
+    plain = text.translate(dict.fromkeys(b"\x07\x08"))
+    assert decode(plain.encode(encoding), "log.txt")  # it is recognised without them
+    assert len(decode(text.encode(encoding), "log.txt")) == len(text)
+
+
 def test_one_damaged_character_does_not_turn_the_rest_into_noise() -> None:
     data = ("Žluťoučký kůň úpěl ďábelské ódy. " * 50).encode()
     text = decode(data[:100] + b"\xff" + data[100:], "file.txt")

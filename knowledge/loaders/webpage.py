@@ -1,4 +1,4 @@
-"""HTML to text with Markdown headings, so that a web page is split as a Markdown document is.
+"""HTML: readable text with Markdown headings, so that a page is split as a Markdown document is.
 
 A streaming parser rather than a tree: deep nesting, unclosed tags and megabytes cost no recursion.
 """
@@ -6,7 +6,13 @@ A streaming parser rather than a tree: deep nesting, unclosed tags and megabytes
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
+
+from knowledge.loaders.extract import MB, File, Part
+from knowledge.text import decode
+
+MAX_BYTES = 32 * MB
 
 _DROPPED = frozenset({"script", "style", "template", "noscript", "svg", "iframe", "object"})
 _HEADINGS = {f"h{level}": "#" * level for level in range(1, 7)}
@@ -15,6 +21,12 @@ _BLOCKS = frozenset(
     "form header hr li main nav ol p section summary table tbody tfoot thead tr ul".split()
 )
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset=[\"']?\s*([A-Za-z0-9_:.-]{2,40})", re.IGNORECASE)
+
+
+def load(file: File) -> Iterator[Part]:
+    """A web page; scripts and styles are left out."""
+    data = file.read(MAX_BYTES)
+    yield Part(page_text(decode(data, file.name, declared_charset(data))), markup="markdown")
 
 
 def declared_charset(data: bytes) -> str:
