@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.documents import Document
 
 from knowledge.chunking import BUDGET_TOKENS, embedded_text, estimate_tokens, split
-from knowledge.embeddings import LlamaEmbeddings
 from knowledge.schema import Passage
 from tests.knowledge.conftest import GUIDE
 
@@ -91,20 +88,9 @@ def test_text_is_verbatim_within_budget_and_nothing_is_lost(drawn: list[str], ma
     for p in found:
         span = "\n".join(rows[p.start_line - 1 : p.end_line])
         assert p.text == span or (p.start_line == p.end_line and p.text in span)
-        assert estimate_tokens(p.text) <= BUDGET_TOKENS
+        assert estimate_tokens(embedded_text(p)) <= BUDGET_TOKENS
         for number in range(p.start_line, p.end_line + 1):
             seen[number] = seen.get(number, "") + p.text
     for number, row in enumerate(rows, start=1):
         if row.strip() and not row.strip().startswith("#"):
             assert number in seen
-
-
-def test_estimates_hold_for_real_text(embeddings: LlamaEmbeddings, shared_data: Path) -> None:
-    documents = [
-        Document(page_content=path.read_text(encoding="utf-8"), metadata={"markup": "markdown"})
-        for path in sorted((shared_data / "text" / "fastapi_docs" / "tutorial").glob("*.md"))[:12]
-    ]
-    sample = [embedded_text(p) for p in split(documents, "/docs")][::4]
-    assert len(sample) > 30
-    counts = [embeddings._request([text])["usage"]["prompt_tokens"] for text in sample]
-    assert max(counts) <= embeddings.max_tokens // 2
