@@ -1,0 +1,28 @@
+"""Texts of every kind that an embedder meets."""
+
+TEXTS = [
+    "A cat sits on the mat.",
+    "Wie hoch ist der Eiffelturm?",
+    "def add(a: int, b: int) -> int:\n    return a + b",
+    "The quick brown fox jumps over the lazy dog. " * 12,
+    "naïve café, façade & résumé",
+    "日本語のテキスト",
+    "中文句子",
+    "Привет, мир!",
+    "https://example.com/path?query=1&other=two",
+    "2024-05-17T12:30:00Z 3.14159 -273.15",
+    "UPPER lower MiXeD",
+    "tabs\tand\n\nnewlines",
+    "unaffable antidisestablishmentarianism",
+    "price: $1,299.99 (−15 %)",
+    "| a | b |\n|---|---|\n| 1 | 2 |",
+    "don't can't won't it's",
+    "emoji 🚀🎉",
+    "x",
+    "[CLS] is a token",
+    "한국어 문장입니다",
+    "مرحبا بالعالم",
+    "a NUL \x00 and a bell \x07 inside",
+    "zero\u200bwidth and\u00a0no-break",
+    "y" * 300,
+]
