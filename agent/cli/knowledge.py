@@ -1,172 +1,166 @@
-"""`ratchet ingest` and `ratchet search`: documents in, passages out."""
+"""`ratchet knowledge`: collections of documents and their upkeep."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+import shutil
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli import exit_codes
+from agent.cli import evaluate, exit_codes, ingest, search, sources, tune
 from agent.cli.exit_codes import examples
+from agent.cli.ingest import Collection
 from agent.cli.seam import Json, invocation
+from knowledge.errors import IndexCorrupt, IndexMissing, IngestInterrupted
 
 if TYPE_CHECKING:
     from agent.config import Settings
-    from knowledge.schema import IngestReport, Retrieval
+    from knowledge.schema import IngestReport
 
-_COUNTS = ("added", "updated", "unchanged", "removed")
-Collection = Annotated[str | None, typer.Option(metavar="NAME", help="Use this collection of documents.")]
+group = typer.Typer(
+    help="Look into collections of documents, and look after them.",
+    epilog=examples("ratchet knowledge collections", "ratchet knowledge sources --failed", "ratchet knowledge reindex"),
+    no_args_is_help=True,
+)
 
 
 def register(app: typer.Typer) -> None:
-    """Add both commands."""
-    app.command(
-        epilog=examples(
-            "ratchet ingest ./docs",
-            "ratchet ingest manual.pdf notes/ --collection work",
-            "ratchet ingest ./docs --json | jq .failed",
-        )
-    )(ingest)
-    app.command(epilog=examples('ratchet search "dependency injection"', "ratchet search warranty --k 10 --json"))(
-        search
-    )
+    """Add `ingest`, `search` and the command group."""
+    ingest.register(app)
+    search.register(app)
+    sources.register(group)
+    evaluate.register(group)
+    tune.register(group)
+    app.add_typer(group, name="knowledge")
 
 
-def ingest(
-    ctx: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders to read.", metavar="PATH…")],
-    collection: Collection = None,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Read everything anew, as for another embedder.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Read documents into the index; only what changed is read again."""
-    from agent.cli.output import print_json
+@group.command(epilog=examples("ratchet knowledge collections", "ratchet knowledge collections --json"))
+def collections(ctx: typer.Context, as_json: Json = False) -> None:
+    """List the collections: how much each holds, and which embedder made it."""
+    from rich.table import Table
+
+    from agent.cli.output import counted, foreign, out, print_json
+    from knowledge.index import collections as known_collections
+
+    settings = invocation(ctx).settings()
+    known = known_collections(settings.indexes_folder)
+    if as_json:
+        print_json([asdict(facts) for facts in known])
+        return
+    table = Table.grid(padding=(0, 2))
+    for facts in known:
+        mark = "→" if facts.name == settings.knowledge.collection else " "
+        rest = (counted(facts.files, "file"), counted(facts.passages, "passage"), f"{facts.bytes / 1e6:,.1f} MB")
+        told = [facts.problem] if facts.problem else [*rest, facts.embedder.partition(":")[0]]
+        table.add_row(mark, foreign(facts.name, "cyan"), *map(foreign, told))
+    out().print(table if known else "There are no collections yet. Add documents with `ratchet ingest FOLDER`.")
+
+
+@group.command(
+    epilog=examples("ratchet knowledge reindex", "RATCHET_KNOWLEDGE__EMBEDDER=ollama:bge-m3 ratchet knowledge reindex")
+)
+def reindex(ctx: typer.Context, collection: Collection = None, as_json: Json = False) -> None:
+    """Make a collection's vectors anew with the embedder of the settings; the old index answers until then.
+
+    The texts are taken from the index, so the documents need not be there. An index that cannot be read is
+    made anew from the documents.
+    """
+    from agent.cli.output import counted, foreign, out, print_json
 
     settings = invocation(ctx).settings(knowledge={"collection": collection})
-    report = ingest_documents(settings, paths, rebuild=rebuild)
+    try:
+        report = reindex_collection(settings)
+    except IngestInterrupted as interrupted:
+        ingest.print_interrupted(interrupted)
+        raise typer.Exit(exit_codes.INTERRUPTED) from interrupted
     if as_json:
         print_json(report.to_json())
     else:
-        print_report(report)
-    if not done(report):
-        raise typer.Exit(exit_codes.OTHER if report.failed else exit_codes.MISSING)
+        embedder = settings.knowledge.embedder
+        told = f"{counted(report.passages, 'passage')} embedded anew with {embedder} ({report.seconds:.1f} s)"
+        out().print(foreign("✓ ", "green") + foreign(told))
 
 
-def ingest_documents(settings: Settings, paths: Sequence[Path], *, rebuild: bool = False) -> IngestReport:
-    """Ingest with a progress bar on the terminal; needs the embedder but no chat model.
+def reindex_collection(settings: Settings) -> IngestReport:
+    """Make the index of the settings' collection anew, with a progress bar.
 
     Raises:
-        KnowledgeError: a path is missing or the index cannot be written.
+        IndexMissing: there is none.
+        KnowledgeError: it cannot be written, or the embedder cannot be used.
     """
-    from contextlib import closing
-
+    from agent.cli.output import err, foreign
     from agent.cli.progress import progress_bar
-    from knowledge.embeddings import build_embeddings
-    from knowledge.ingest import ingest as run_ingest
+    from agent.documents import add, open_embeddings
+    from knowledge.ingest import reindex as run_reindex
 
-    embeddings = build_embeddings(settings.knowledge.embedder, settings.models_folder)
-    with closing(embeddings), progress_bar() as on_progress:
-        named = [path.expanduser() for path in paths]
-        return run_ingest(named, settings.index_folder, embeddings, rebuild=rebuild, on_progress=on_progress)
-
-
-def done(report: IngestReport) -> bool:
-    """Whether an ingest found anything that it could read, now or earlier."""
-    return bool(report.added or report.updated or report.unchanged or report.removed)
+    with closing(open_embeddings(settings)) as embeddings, progress_bar() as on_progress:
+        try:
+            return run_reindex(settings.index_folder, embeddings, on_progress=on_progress)
+        except IndexCorrupt as error:
+            err().print(foreign(f"· {error.what} It is made anew from the documents.", "yellow"))
+            return add(settings, embeddings, [], rebuild=True, on_progress=on_progress)
 
 
-def print_report(report: IngestReport) -> None:
-    """What an ingest did, and every file that gave nothing, with its reason."""
-    from rich.text import Text
+@group.command(epilog=examples("ratchet knowledge compact", "ratchet knowledge compact --collection work"))
+def compact(ctx: typer.Context, collection: Collection = None) -> None:
+    """Write a collection's index in one piece; done by itself as far as it is worth it."""
+    from agent.cli.output import foreign, out
+    from knowledge.ingest import compact as run_compact
 
-    from agent.cli.output import counted, foreign, out, shown_path
-
-    counts = [f"{getattr(report, name)} {name}" for name in _COUNTS if getattr(report, name)]
-    counts += [f"{len(report.failed)} failed"] if report.failed else []
-    counts += [f"{report.skipped} of types that cannot be read"] if report.skipped else []
-    sign = foreign("✓ ", "green") if done(report) else foreign("✗ ", "bold red")
-    summary = " · ".join(counts or ["no documents there"])
-    out().print(
-        sign + foreign(f"{summary} · {counted(report.passages, 'passage')} in the index ({report.seconds:.1f} s)")
-    )
-    for failure in report.failed:
-        line = Text("  ✗ ", style="red") + foreign(f"{shown_path(failure.source)}: {failure.reason}")
-        out().print(line)
+    settings = invocation(ctx).settings(knowledge={"collection": collection})
+    done = run_compact(settings.index_folder)
+    out().print(foreign(f"✓ {'In one piece.' if done else 'It was in one piece.'}", "green"))
 
 
-def search(
+@group.command(epilog=examples("ratchet knowledge remove old-manual.pdf", "ratchet knowledge remove ./drafts"))
+def remove(
     ctx: typer.Context,
-    query: Annotated[str, typer.Argument(help="What to look for.")],
-    k: Annotated[int | None, typer.Option("--k", "-k", min=1, max=50, help="How many passages.")] = None,
+    paths: Annotated[list[Path], typer.Argument(help="Files, or folders with all below them.", metavar="PATH…")],
     collection: Collection = None,
     as_json: Json = False,
 ) -> None:
-    """Find passages without asking a model."""
-    from agent.cli.output import print_json
+    """Take documents out of a collection; the files themselves stay."""
+    from agent.cli.output import counted, foreign, out, print_json, shown_path
+    from knowledge.errors import SourceMissing
+    from knowledge.index.state import earlier_roots
+    from knowledge.ingest import forget
+    from knowledge.ingest.planning import is_below
 
-    found = search_documents(invocation(ctx).settings(knowledge={"collection": collection}), query, k)
+    settings = invocation(ctx).settings(knowledge={"collection": collection})
+    taken = forget(paths, settings.index_folder)
     if as_json:
-        print_json([passage.to_json() for passage in found.passages])
-    else:
-        print_found(found)
+        print_json({"removed": taken})
+    if not taken:
+        named = ", ".join(map(str, paths))
+        raise SourceMissing(f"Nothing in the collection is from {named}.", fix="See `ratchet knowledge sources`.")
+    if as_json:
+        return
+    out().print(foreign(f"✓ {counted(len(taken), 'file')} taken out of the collection.", "green"))
+    for root in earlier_roots(settings.index_folder):
+        if any(is_below(source, [root]) for source in taken):
+            out().print(foreign(f"  The next ingest of {shown_path(root)} reads what is still there again.", "yellow"))
 
 
-def search_documents(settings: Settings, query: str, k: int | None = None) -> Retrieval:
-    """Search the collection; needs the embedder but no chat model.
+@group.command("delete-collection", epilog=examples("ratchet knowledge delete-collection work --yes"))
+def delete_collection(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="The collection.", metavar="NAME")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a collection for good; the documents themselves stay."""
+    from agent.cli.output import foreign, out
+    from knowledge.index.generations import storage_errors, writer_lock
 
-    Raises:
-        IndexMissing: nothing has been ingested.
-        KnowledgeError: the index cannot be used.
-    """
-    from contextlib import closing
-
-    from knowledge.embeddings import build_embeddings
-    from knowledge.index import KnowledgeIndex
-    from knowledge.retriever import HybridRetriever
-
-    embeddings = build_embeddings(settings.knowledge.embedder, settings.models_folder)
-    with (
-        closing(embeddings),
-        closing(KnowledgeIndex.open(settings.index_folder, embeddings.fingerprint)) as index,
-    ):
-        retriever = HybridRetriever(index=index, embeddings=embeddings, top_k=settings.knowledge.top_k)
-        return retriever.search(query, k)
-
-
-def print_found(found: Retrieval) -> None:
-    """Passages, best first, with the words of the query standing out."""
-    from rich.text import Text
-
-    from agent.cli.output import foreign, one_line, out
-    from agent.cli.render import indented, place
-
-    console = out()
-    if not found.passages:
-        console.print("Nothing found.")
-    for number, passage in enumerate(found.passages, 1):
-        head = Text(f"{number:>2}. ", style="bold cyan")
-        head += foreign(place(passage.source, passage.heading, passage.locator), "bold")
-        console.print(head + Text(f"  {passage.score:.3f}", style="dim"))
-        excerpt = foreign(one_line(excerpt_around(passage.text, found.query), max(60, console.width - 4) * 2 - 4))
-        excerpt.highlight_words(query_words(found.query), "bold yellow", case_sensitive=False)
-        console.print(indented(excerpt))
-    if found.passages and not found.relevant:
-        console.print(foreign("· None of these is close to the query.", "dim"))
-
-
-def query_words(query: str) -> list[str]:
-    """The words of a query worth highlighting."""
-    return [word for word in re.findall(r"\w+", query) if len(word) > 2]
-
-
-def excerpt_around(text: str, query: str) -> str:
-    """The text from a little before the first word of the query that stands in it."""
-    lowered = text.lower()
-    places = [place for word in query.lower().split() if len(word) > 3 and (place := lowered.find(word)) >= 0]
-    start = min(places, default=0)
-    if start < 80:
-        return text
-    return "…" + text[text.find(" ", start - 60) :]
+    folder = invocation(ctx).settings(knowledge={"collection": name}).index_folder
+    if not folder.is_dir():
+        raise IndexMissing(f"There is no collection {name}.", fix="`ratchet knowledge collections` lists them.")
+    if not yes:
+        typer.confirm(f"Delete the collection {name}?", abort=True)
+    with storage_errors(folder):
+        with writer_lock(folder):
+            (folder / "CURRENT").unlink(missing_ok=True)  # from here on it is gone, whatever happens
+        shutil.rmtree(folder)
+    out().print(foreign(f"✓ Deleted: {name}", "green"))
