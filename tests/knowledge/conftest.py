@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from knowledge.embeddings import LlamaEmbeddings, build_embeddings
+from knowledge.embedders import Embedder, build_embeddings
 from tests.knowledge.pdf import write_pdf
 
 GUIDE = """# Garden guide
@@ -34,8 +34,8 @@ PAGE = """<html><head><title>Bees</title><style>p {color: red}</style></head><bo
 
 
 @pytest.fixture(scope="session")
-def embeddings(models_folder: Path) -> Iterator[LlamaEmbeddings]:
-    """all-MiniLM-L6-v2 in llama.cpp."""
+def embeddings(models_folder: Path) -> Iterator[Embedder]:
+    """The bundled all-MiniLM-L6-v2."""
     embedder = build_embeddings("local:all-MiniLM-L6-v2", models_folder)
     yield embedder
     embedder.close()

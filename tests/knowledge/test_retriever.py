@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +11,22 @@ import pytest
 from langchain_core.retrievers import BaseRetriever
 from langchain_tests.integration_tests import RetrieversIntegrationTests
 
-from knowledge.contents import Contents, save_index
-from knowledge.embeddings import LlamaEmbeddings
-from knowledge.index import KnowledgeIndex
+from knowledge.embedders import Embedder
+from knowledge.index import IndexWriter, KnowledgeIndex
 from knowledge.ingest import ingest
-from knowledge.ranking import fuse, without_repeats
 from knowledge.resolve import resolve
 from knowledge.retriever import HybridRetriever
-from knowledge.schema import Passage
+from knowledge.schema import SearchFilter
+from tests.knowledge.words import WordEmbedder
 
 
 @pytest.fixture
-def hybrid(folder: Path, tmp_path: Path, embeddings: LlamaEmbeddings) -> HybridRetriever:
+def words() -> WordEmbedder:
+    return WordEmbedder()
+
+
+@pytest.fixture
+def hybrid(folder: Path, tmp_path: Path, embeddings: Embedder) -> HybridRetriever:
     ingest([folder], tmp_path / "index", embeddings)
     index = KnowledgeIndex.open(tmp_path / "index", embeddings.fingerprint)
     return HybridRetriever(index=index, embeddings=embeddings)
@@ -61,14 +67,15 @@ def test_k_and_odd_queries(hybrid: HybridRetriever) -> None:
     assert hybrid.search("tomatoes " * 2000).passages
 
 
-def test_an_empty_index_answers_nothing(tmp_path: Path, embeddings: LlamaEmbeddings) -> None:
-    save_index(tmp_path, Contents([], embeddings.embed([]), {}, ()), embeddings.fingerprint)
+def test_an_empty_index_answers_nothing(tmp_path: Path, embeddings: Embedder) -> None:
+    with IndexWriter.open(tmp_path, embeddings.fingerprint, embeddings.dimension) as writer:
+        writer.commit((str(tmp_path),))
     index = KnowledgeIndex.open(tmp_path, embeddings.fingerprint)
     found = HybridRetriever(index=index, embeddings=embeddings).search("anything")
     assert (found.passages, found.relevant) == ((), False)
 
 
-def test_copies_of_a_passage_appear_once(folder: Path, tmp_path: Path, embeddings: LlamaEmbeddings) -> None:
+def test_copies_of_a_passage_appear_once(folder: Path, tmp_path: Path, embeddings: Embedder) -> None:
     for number in range(4):
         (folder / f"copy{number}.md").write_bytes((folder / "garden.md").read_bytes())
     ingest([folder], tmp_path / "index", embeddings)
@@ -79,22 +86,51 @@ def test_copies_of_a_passage_appear_once(folder: Path, tmp_path: Path, embedding
     assert len(texts) == len(set(texts)) == 3
 
 
-def test_fusion_rewards_agreement_and_fills_gaps() -> None:
-    scores = fuse({"both": 0.8, "near": 0.9, "words": 0.1}, {"both": 6.0, "words": 8.0})
-    assert max(scores, key=lambda name: scores[name]) == "both"
-    assert scores == pytest.approx({"both": (0.7 / 0.8 + 6 / 8) / 2, "near": 0.5, "words": 0.5})
-    assert fuse({}, {}) == {}
-    assert fuse({"only": 0.3}, {}) == {"only": 0.0}
+def test_a_filter_keeps_to_its_files(hybrid: HybridRetriever) -> None:
+    only = hybrid.search("How much water do tomatoes need?", where=SearchFilter(suffixes=(".txt", ".pdf")))
+    assert {Path(passage.source).suffix for passage in only.passages} == {".txt", ".pdf"}
+    assert not only.relevant
+    assert hybrid.search("water", where=SearchFilter(suffixes=(".docx",))).passages == ()
 
 
-def test_repeats_keep_the_better_one() -> None:
-    texts = ["one two three four five six seven eight nine ten", "something else entirely"]
-    first, near, other = (
-        Passage(name, "/a", text, 1, 1)
-        for name, text in (("1", texts[0]), ("2", texts[0].upper() + " ten!"), ("3", texts[1]))
-    )
-    assert without_repeats([first, near, other], 5) == [first, other]
-    assert without_repeats([first, near, other], 1) == [first]
+def test_the_ranking_is_whole_ordered_and_the_same_every_time(hybrid: HybridRetriever) -> None:
+    ranked = hybrid.rank("How much water do tomatoes need?", 100)
+    assert len(ranked) == len({row for row, _ in ranked}) == hybrid.index.size
+    assert [score for _, score in ranked] == sorted((score for _, score in ranked), reverse=True)
+    assert ranked == hybrid.rank("How much water do tomatoes need?", 100)
+    assert hybrid.rank("How much water do tomatoes need?", 2) == ranked[:2]
+
+
+def test_words_of_the_first_passages_find_others_without_the_query_s_own(tmp_path: Path, words: WordEmbedder) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "a.txt").write_text("The zebrule is bred from a zebra and a pony, a hybrid called zony.")
+    (folder / "z.txt").write_text("A zony lives for thirty years on any farm.")
+    for number in range(8):
+        (folder / f"c{number}.txt").write_text(f"Farm number {number} lives on wheat for {number} years.")
+    ingest([folder], tmp_path / "index", words)
+    with closing(KnowledgeIndex.open(tmp_path / "index", words.fingerprint)) as index:
+        (other,) = index.rows_of(str(folder / "z.txt")).tolist()
+        plain = HybridRetriever(index=index, embeddings=words, feedback=False)
+        places = [
+            [row for row, _ in each.rank("zebrule", 10)].index(other)
+            for each in (plain, plain.model_copy(update={"feedback": True}))
+        ]
+    assert places[1] == 1 < places[0]
+
+
+class ByLength:
+    """A reranker that likes short texts."""
+
+    def scores(self, query: str, texts: Sequence[str]) -> list[float]:
+        return [-float(len(text)) for text in texts]
+
+
+def test_a_reranker_decides_the_order(hybrid: HybridRetriever) -> None:
+    reranked = hybrid.model_copy(update={"reranker": ByLength()})
+    lengths = [len(passage.text) for passage in reranked.search("water for tomatoes", 4).passages]
+    assert lengths == sorted(lengths)
+    assert lengths != [len(passage.text) for passage in hybrid.search("water for tomatoes", 4).passages]
 
 
 def test_importing_the_search_path_stays_light() -> None:

@@ -24,3 +24,12 @@ class WordEmbedder:
             for word in re.findall(r"\w+", text.lower()) or ["."]:
                 vectors[row, hashlib.sha256(word.encode()).digest()[0] % self.dimension] += 1
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def query_vector(self, text: str) -> np.ndarray:
+        return self.embed([text])[0]
+
+    def embed_query(self, text: str) -> list[float]:
+        return self.query_vector(text).tolist()
+
+    def close(self) -> None:
+        pass
