@@ -1,8 +1,9 @@
-"""Which passage supports which sentence: citations are computed from the evidence, never believed.
+"""Which passage supports which sentence: verdicts and citations are computed from the evidence, never believed.
 
-A sentence counts as supported when enough of its content words, and all of its numbers, stand close
-together in one passage. The check is lexical: it cannot tell a negation, but it cannot be talked
-into a citation either, and it costs well under a millisecond per sentence.
+Each sentence is compared with the span of one or two sentences that shares most of its words, and a small model
+(`agent.support`) judges how far that span supports it. Rules stand above the model: a sentence with a number that
+the span does not hold, with code that the passage does not hold verbatim, or that denies what the span says, or the
+other way round, is never supported.
 """
 
 from __future__ import annotations
@@ -10,65 +11,35 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
-from agent.schema import Citation, Cited, Token
+from agent.schema import Citation, Cited, Grade, Token, Verdict
+from agent.support import contradicts, reason_for, support_model
+from knowledge.claims import Claim, claim_of, content_words
+from knowledge.likeness import features
 from knowledge.schema import Passage
+from knowledge.spans import Span, SpanIndex
 
-SUPPORTED = 0.6  # share of a sentence's content words found in the supporting span
-HINTED = 0.45  # the same, when the model itself named the passage
 MIN_WORDS = 2  # with fewer content words there is nothing to check
 
-_WORD = re.compile(r"[^\W_]+(?:[._'-][^\W_]+)*")
 _MARKER = re.compile(r"\s?\[(\d{1,2})\](?!\()")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*(?=\s|\[\d{1,2}\](?!\())|(?=\n)")
-_SPAN = re.compile(r"[^\n.!?]*(?:[.!?](?!\s|$)[^\n.!?]*)*(?:[.!?]+|\n|$)")
-_CODE = re.compile(r"`+([^`\n]+)`+")
-_STOP = frozenset(
-    "a an and are as at be been being but by can could do does did for from had has have he her his how i if in into "
-    "is it its just may might more most must my no nor not of on or our out over she should so some such than that "
-    "the their them then there these they this those to under up use used using very was we were what when where "
-    "which while who whom why will with would you your also etc per via".split()
-)
-
-
-def _stem(word: str) -> str:
-    for ending in ("ations", "ation", "ings", "ing", "ies", "ied", "ed", "es", "s", "ly"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word[: -len(ending)]
-    return word.rstrip("e") if len(word) > 4 else word
-
-
-@lru_cache(maxsize=50_000)
-def _normal(word: str) -> str:
-    return word if any(char.isdigit() for char in word) else _stem(word)
-
-
-def content_words(text: str) -> set[str]:
-    """The stemmed words of a text that carry meaning; numbers are kept as they stand."""
-    words = (match.group().lower() for match in _WORD.finditer(text))
-    return {_normal(word) for word in words if word not in _STOP}
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Part of a passage: character offsets into its text, and the content words found there."""
+class Judgement:
+    """What the evidence says of a sentence.
 
-    start: int
-    end: int
-    words: frozenset[str]
+    Attributes:
+        grade: how far it is supported.
+        support: the model's probability that it is, in [0, 1].
+        nearest: the passage (index) and span that come closest; None when they share no word with it.
+        reason: what keeps it from being supported, in a few words; empty when it is.
+    """
 
-
-def spans_of(text: str) -> list[Span]:
-    """The sentences of a passage, and each pair of neighbours, without surrounding white space."""
-    single: list[Span] = []
-    for match in _SPAN.finditer(text):
-        body = match.group()
-        if body.strip():
-            start = match.start() + len(body) - len(body.lstrip())
-            single.append(Span(start, match.start() + len(body.rstrip()), frozenset(content_words(body))))
-    pairs = [Span(a.start, b.end, a.words | b.words) for a, b in zip(single, single[1:], strict=False)]
-    return single + pairs
+    grade: Grade
+    support: float
+    nearest: tuple[int, Span] | None = None
+    reason: str = ""
 
 
 class Evidence:
@@ -76,34 +47,44 @@ class Evidence:
 
     def __init__(self, passages: Sequence[Passage]) -> None:
         self.passages = list(passages)
-        self._spans = [spans_of(passage.text) for passage in self.passages]
+        self._spans = SpanIndex([passage.text for passage in passages])
 
     def support(self, sentence: str, hinted: int | None = None) -> tuple[int, Span] | None:
-        """The passage (index) and span that support a sentence best, or None when nothing does.
+        """The passage (index) and span that support a sentence, or None when nothing does."""
+        judgement = self.judge(sentence, hinted)
+        return judgement.nearest if judgement and judgement.grade == "supported" else None
+
+    def judge(self, sentence: str, hinted: int | None = None) -> Judgement | None:
+        """The verdict on a sentence; None when there is too little in it to check, or no passage.
 
         Args:
             sentence: one sentence of an answer, without markers.
             hinted: index of the passage that the model itself cited.
         """
-        words = content_words(sentence)
-        if len(words) < MIN_WORDS:
+        claim = claim_of(sentence)
+        if not self.passages or len(claim.words) < MIN_WORDS:
             return None
-        code = [match.group(1).strip() for match in _CODE.finditer(sentence)]
-        numbers = {word for word in words if any(char.isdigit() for char in word)}
-        best: tuple[float, int, Span] | None = None
-        for index, spans in enumerate(self._spans):
-            if not all(piece in self.passages[index].text for piece in code):
-                continue  # a command that is nearly right is wrong
-            bar = HINTED if index == hinted else SUPPORTED
-            for span in spans:
-                share = len(words & span.words) / len(words)
-                if share < bar or not numbers <= span.words:
-                    continue
-                # Ties go to the passage the model named, then to the shorter span, then to the better rank.
-                merit = share + (0.2 if index == hinted else 0.0) - (span.end - span.start) / 1e5 - index / 1e4
-                if best is None or merit > best[0]:
-                    best = merit, index, span
-        return best and (best[1], best[2])
+        nearest = self._spans.nearest(claim, hinted)
+        if nearest is None:
+            return Judgement("not", 0.0, None, "the passages hold none of its words")
+        against, values = self._compare(claim, nearest)
+        text, model = self.passages[nearest[0]].text, support_model()
+        support = model.probability(values)
+        if support >= model.limits["supported"] and not contradicts(claim, against, text):
+            return Judgement("supported", support, nearest)
+        grade: Grade = "partly" if support >= model.limits["partly"] else "not"
+        return Judgement(grade, support, nearest, reason_for(sentence, claim, against, text))
+
+    def features(self, sentence: str) -> list[float] | None:
+        """What the model sees of a sentence (`knowledge.likeness.FEATURES`); None where the passages share no word."""
+        claim = claim_of(sentence)
+        nearest = self._spans.nearest(claim, None)
+        return self._compare(claim, nearest)[1] if nearest else None
+
+    def _compare(self, claim: Claim, nearest: tuple[int, Span]) -> tuple[Claim, list[float]]:
+        index, span = nearest
+        against = claim_of(self.passages[index].text[span.start : span.end])
+        return against, features(claim, against, self._spans.words[index], self._spans.rarity)
 
 
 def cite(passage: Passage, start: int, end: int, number: int) -> Citation:
@@ -134,11 +115,12 @@ class CitationStream:
     Args:
         passages: the evidence.
         strict: show only what is supported.
-        text, marked: of the stream that this one goes on from; its evidence begins with the same passages.
+        text, marked, verdicts: of the stream that this one goes on from; its evidence begins with the same passages.
 
     Attributes:
         text: the answer so far, with verified markers.
         citations: one per cited passage; its span grows with each sentence it supports.
+        verdicts: one per sentence that was shown and checked.
         sentences, supported: how many sentences with content were seen, and how many were supported.
         withheld: how many sentences strict mode kept back.
     """
@@ -150,6 +132,7 @@ class CitationStream:
         strict: bool = False,
         text: str = "",
         marked: Sequence[Sequence[int]] = (),
+        verdicts: Sequence[Verdict] = (),
     ) -> None:
         self._evidence = Evidence(passages)
         self._strict = strict
@@ -161,7 +144,9 @@ class CitationStream:
         self._marked: dict[int, tuple[int, int, int]] = {i: (n, start, end) for i, n, start, end in marked}
         self._gap = "\n\n" if text else ""
         self._said: list[frozenset[str]] = []
+        self._checked = len(text)  # where the sentence begins that is being shown
         self.text = text
+        self.verdicts = list(verdicts)
         self.sentences = self.supported = self.withheld = 0
 
     @property
@@ -175,7 +160,7 @@ class CitationStream:
         passages = self._evidence.passages
         return tuple(cite(passages[i], start, end, n) for i, (n, start, end) in self._marked.items())
 
-    def feed(self, piece: str) -> Iterator[Token | Cited]:
+    def feed(self, piece: str) -> Iterator[Token | Cited | Verdict]:
         """Take the next piece of the answer; yield what may be shown."""
         self._held += piece
         while match := _SENTENCE_END.search(self._held):
@@ -203,21 +188,21 @@ class CitationStream:
             yield from self._add(ready_text[: len(ready_text) - keep])
             self._held = self._held[ready - keep :]
 
-    def finish(self) -> Iterator[Token | Cited]:
+    def finish(self) -> Iterator[Token | Cited | Verdict]:
         """Take the end of the answer; yield what was held back."""
         yield from self._add(self._held.rstrip())
         self._held = ""
         yield from self._close()
 
-    def quote(self, index: int, span: Span) -> Iterator[Token | Cited]:
+    def quote(self, index: int, span: Span) -> Iterator[Token | Cited | Verdict]:
         """Show part of a passage word for word, with its number."""
         text = self._evidence.passages[index].text[span.start : span.end]
         yield from self._show("“" + " ".join(text.split()) + "”")
-        yield from self._mark(index, span)
+        yield from self._conclude(Judgement("supported", 1.0, (index, span)))
         self._said.append(span.words)
         self._gap = "\n\n"
 
-    def _add(self, text: str) -> Iterator[Token | Cited]:
+    def _add(self, text: str) -> Iterator[Token | Cited | Verdict]:
         def take(match: re.Match[str]) -> str:
             index = int(match.group(1)) - 1
             if 0 <= index < len(self._evidence.passages):
@@ -243,27 +228,41 @@ class CitationStream:
             self.text += shown
             yield Token(shown)
 
-    def _close(self) -> Iterator[Token | Cited]:
+    def _close(self) -> Iterator[Token | Cited | Verdict]:
         sentence, hint = self._sentence, self._hint
         self._sentence, self._hint = "", None
         if sentence.count("```") % 2:
             self._code = not self._code
-        found = None if self._code else self._evidence.support(sentence, hint)
-        if len(content_words(sentence)) >= MIN_WORDS and not self._code:
-            self.sentences += 1
-            self.supported += found is not None
+        judgement = None if self._code else self._evidence.judge(sentence, hint)
+        supported = judgement is not None and judgement.grade == "supported"
+        self.sentences += judgement is not None
+        self.supported += supported
         if self._strict:
-            if found is None:
-                self.withheld += bool(content_words(sentence))
+            words = content_words(sentence)
+            if not supported:
+                self.withheld += bool(words)
                 return
-            if any(content_words(sentence) <= said for said in self._said):
+            if any(words <= said for said in self._said):
                 return
-            self._said.append(frozenset(content_words(sentence)))
+            self._said.append(words)
             yield from self._show(sentence)
-        if found is not None:
-            yield from self._mark(*found)
+        yield from self._conclude(judgement)
 
-    def _mark(self, index: int, span: Span) -> Iterator[Token | Cited]:
+    def _conclude(self, judgement: Judgement | None) -> Iterator[Token | Cited | Verdict]:
+        """End the sentence that was shown last: its number where it has support, and its verdict."""
+        shown = self.text[self._checked :]
+        start, end = self._checked + len(shown) - len(shown.lstrip()), len(self.text.rstrip())
+        if judgement is not None and start < end:
+            number = None
+            if judgement.grade == "supported" and judgement.nearest:
+                yield from self._mark(*judgement.nearest)
+                number = self._marked[judgement.nearest[0]][0]
+            verdict = Verdict(start, end, judgement.grade, number, judgement.reason)
+            self.verdicts.append(verdict)
+            yield verdict
+        self._checked = len(self.text)
+
+    def _mark(self, index: int, span: Span) -> Iterator[Token | Cited | Verdict]:
         passage = self._evidence.passages[index]
         number, start, end = self._marked.get(index, (len(self._marked) + 1, span.start, span.end))
         self._marked[index] = number, min(start, span.start), max(end, span.end)

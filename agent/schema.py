@@ -8,6 +8,7 @@ from typing import Any, Literal
 from knowledge.schema import Passage
 
 TurnStatus = Literal["done", "cancelled", "limit", "error"]
+Grade = Literal["supported", "partly", "not"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,24 @@ class Citation:
     page: int | None = None
     start_line: int = 1
     end_line: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How far the evidence supports one sentence of an answer; also the event that follows the sentence.
+
+    Attributes:
+        start, end: character offsets of the sentence in the answer, without its number.
+        grade: "supported", "partly", or "not".
+        citation: the number of the citation that supports it; None unless it is supported.
+        reason: what keeps it from being supported, in a few words; empty when it is.
+    """
+
+    start: int
+    end: int
+    grade: Grade
+    citation: int | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +91,9 @@ class Timings:
 class Turn:
     """A question, its answer, and everything that produced it: one row of lineage.
 
-    `notes` are the honest asides ("2 of 5 passages did not fit"), `created_at` is UTC ISO 8601.
+    `verdicts` say of each checked sentence how far the passages support it; turns recorded before there were any have
+    none. `query` is what was searched for, if anything was. `notes` are the honest asides ("2 of 5 passages did not
+    fit"), `created_at` is UTC ISO 8601.
     """
 
     turn_id: str
@@ -90,6 +111,8 @@ class Turn:
     adapter: str = ""
     prompt_version: str = ""
     created_at: str = ""
+    verdicts: tuple[Verdict, ...] = ()
+    query: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values only, as printed by `ask --json` and stored by `agent.records`."""
@@ -105,6 +128,7 @@ class Turn:
                 "passages": tuple(Passage.from_json(item) for item in data["passages"]),
                 "tool_calls": tuple(ToolCall(**item) for item in data["tool_calls"]),
                 "notes": tuple(data["notes"]),
+                "verdicts": tuple(Verdict(**item) for item in data.get("verdicts", ())),
                 "usage": Usage(**data["usage"]),
                 "timings": Timings(**data["timings"]),
             }
@@ -134,11 +158,15 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """Event: the passages found for the question, before the model speaks."""
+    """Event: the passages found for the question, before the model speaks.
+
+    `query` is what was searched for: the question, made to stand alone if it leaned on the conversation.
+    """
 
     passages: tuple[Passage, ...]
     relevant: bool
     seconds: float
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,4 +221,4 @@ class Done:
     turn: Turn
 
 
-Event = Retrieved | Token | ToolCallProposed | ToolCallFinished | Cited | Note | Failed | Done
+Event = Retrieved | Token | ToolCallProposed | ToolCallFinished | Cited | Verdict | Note | Failed | Done

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage
@@ -13,9 +13,10 @@ from langchain_core.messages.ai import UsageMetadata
 from langgraph.config import get_stream_writer
 
 from agent import prompts
-from agent.grounding import CitationStream, Span
-from agent.schema import Cited, Token
+from agent.grounding import CitationStream
+from agent.schema import Cited, Token, Verdict
 from knowledge.schema import Passage
+from knowledge.spans import Span
 
 
 @dataclass(slots=True)
@@ -38,7 +39,7 @@ class Speech:
         clock: the turn's clock.
         strict: show only sentences that the evidence supports.
         patience: in strict mode, unsupported sentences after which listening on is pointless.
-        text, marked: what was shown before, between tool calls; see `CitationStream`.
+        text, marked, verdicts: what was shown before, between tool calls; see `CitationStream`.
     """
 
     def __init__(
@@ -50,12 +51,13 @@ class Speech:
         patience: int,
         text: str = "",
         marked: Sequence[Sequence[int]] = (),
+        verdicts: Sequence[Verdict] = (),
     ) -> None:
         self._clock = clock
         self._strict = strict and bool(passages)
         self._patience = patience
         self._passages = passages
-        self._stream = CitationStream(passages, strict=self._strict, text=text, marked=marked)
+        self._stream = CitationStream(passages, strict=self._strict, text=text, marked=marked, verdicts=verdicts)
         self._raw = ""
         self.cancelled = self.repeating = False
         self.first_shown: float | None = None
@@ -104,7 +106,7 @@ class Speech:
         self._raw += text
         self._emit(self._stream.feed(text))
 
-    def _emit(self, events: Iterable[Token | Cited]) -> None:
+    def _emit(self, events: Iterable[Token | Cited | Verdict]) -> None:
         write = get_stream_writer()
         for event in events:
             if self.first_shown is None:
@@ -124,8 +126,15 @@ class Speech:
 
     def shown(self) -> dict[str, Any]:
         """Everything shown so far, for the call that follows or the record."""
-        citations = [asdict(citation) for citation in self._stream.citations]
-        return {"answer": self._stream.text.strip(), "citations": citations, "marked": self._stream.marked}
+        stream, answer = self._stream, self._stream.text.strip()
+        lead = stream.text.index(answer)
+        moved = (replace(one, start=one.start - lead, end=one.end - lead) for one in stream.verdicts)
+        return {
+            "answer": answer,
+            "citations": [asdict(citation) for citation in stream.citations],
+            "marked": stream.marked,
+            "verdicts": [asdict(verdict) for verdict in moved],
+        }
 
     def result(self, status: str) -> dict[str, Any]:
         """The status, the answer as shown and what the model really wrote."""

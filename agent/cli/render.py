@@ -24,6 +24,7 @@ from agent.schema import (
     ToolCall,
     ToolCallFinished,
     Turn,
+    Verdict,
 )
 from knowledge.schema import Passage
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 QUOTE_LINES = 3
+SIGNS = {"partly": "≈", "not": "⚠"}
+LEGEND = "≈ only in part in your documents, ⚠ not in your documents"
 
 
 class TurnPrinter:
@@ -61,6 +64,10 @@ class TurnPrinter:
             self._open = True
             self._answer.feed(event.text)
             return
+        if isinstance(event, Verdict):
+            if event.grade in SIGNS:
+                self._answer.mark(SIGNS[event.grade])
+            return
         if isinstance(event, Note):
             self._notes.append(event.text)
             return
@@ -84,6 +91,8 @@ class TurnPrinter:
 
     def _foot(self, turn: Turn) -> None:
         print_citations(turn.citations)
+        if self._out.is_terminal:
+            print_legend(turn.verdicts)
         for note in dict.fromkeys((*self._notes, *turn.notes)):
             self._asides.print(foreign(f"· {note}", "dim"))
         if turn.status == "cancelled":
@@ -149,6 +158,20 @@ def print_citations(citations: Sequence[Citation]) -> None:
         console.print(indented(quote))
 
 
+def print_legend(verdicts: Iterable[Verdict]) -> None:
+    """What the signs in the answer mean, where there are any."""
+    if any(verdict.grade in SIGNS for verdict in verdicts):
+        out().print(foreign(f"· {LEGEND}", "dim"))
+
+
+def signed(answer: str, verdicts: Iterable[Verdict]) -> str:
+    """An answer with the signs behind its sentences, as it was shown."""
+    for verdict in sorted(verdicts, key=lambda each: each.end, reverse=True):
+        if verdict.grade in SIGNS:
+            answer = f"{answer[: verdict.end]} {SIGNS[verdict.grade]}{answer[verdict.end :]}"
+    return answer
+
+
 def indented(text: Text) -> Padding | Text:
     """The text four columns in; on a terminal its wrapped lines too."""
     from rich.padding import Padding
@@ -186,5 +209,6 @@ def print_turn(turn: Turn) -> None:
     console.print(Text("❯ ", style="bold green") + foreign(turn.question, "bold"))
     for call in turn.tool_calls:
         console.print(foreign(tool_line(call), "dim"))
-    console.print(foreign(turn.answer or f"({turn.status})"))
+    console.print(foreign(signed(turn.answer, turn.verdicts) or f"({turn.status})"))
     print_citations(turn.citations)
+    print_legend(turn.verdicts)

@@ -13,6 +13,7 @@ _STYLED = re.compile(r"(\[\d{1,2}\]|`+)")
 _MARKER = re.compile(r"\[\d{1,2}\]")
 _MARKER_STYLE = "bold cyan"
 _CODE_STYLE = "green"
+_SIGN_STYLE = "dim yellow"
 
 
 class AnswerWriter:
@@ -48,6 +49,14 @@ class AnswerWriter:
             self._place(self._word)
             self._word = ""
 
+    def mark(self, sign: str) -> None:
+        """Put a sign behind the last word; off a terminal, where the text stays as it is, none."""
+        if self._wrapping:
+            self._place(self._word)
+            self._word = ""
+            self._space = " "
+            self._place(sign, _SIGN_STYLE)
+
     def finish(self) -> None:
         """Write the last word and end the line."""
         self._place(self._word)
@@ -55,7 +64,7 @@ class AnswerWriter:
         if self._column or not self._wrapping:
             self._advance("\n")
 
-    def _place(self, word: str) -> None:
+    def _place(self, word: str, style: str = "") -> None:
         from rich.cells import cell_len
 
         if not word:
@@ -69,7 +78,10 @@ class AnswerWriter:
         self._write(self._space)
         self._column += cell_len(self._space) + width
         self._space = ""
-        self._write_styled(word)
+        if style:
+            self._write(word, style)
+        else:
+            self._write_styled(word)
 
     def _advance(self, space: str) -> None:
         if space != "\n":

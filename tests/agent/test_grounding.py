@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.grounding import CitationStream, Evidence, cite, content_words, spans_of
-from agent.schema import Cited, Token
+from agent.grounding import CitationStream, Evidence, cite
+from agent.schema import Cited, Token, Verdict
+from knowledge.claims import content_words
 from knowledge.schema import Passage
+from knowledge.spans import spans_of
 
 INSTALL = Passage(
     "p1",
@@ -17,6 +19,25 @@ INSTALL = Passage(
     heading="Install",
 )
 DATA = Passage("p2", "/docs/data.md", "Data lives in ~/.local/share/ratchet. Set RATCHET_HOME to move it.", 3, 3)
+
+
+CURIE = Passage(
+    "p3",
+    "/docs/curie.md",
+    "Marie Curie discovered polonium in 1898 with her husband Pierre. She won the Nobel Prize in Physics in 1903. "
+    "Lord Rutherford later defended her work against Walter Kaufmann.",
+    1,
+    1,
+)
+RULES = Passage(
+    "p4",
+    "/docs/rules.md",
+    "The bridge opened before the war. The server does not store passwords. Members may ask for a refund within 30 "
+    "days. All trains stop at the harbour. If the conversion fails, the client receives an HTTP error 422.",
+    1,
+    1,
+)
+EVERYTHING = [INSTALL, DATA, CURIE, RULES]
 
 
 def play(answer: str, *, size: int = 5, strict: bool = False) -> tuple[str, CitationStream, list[Cited]]:
@@ -103,3 +124,102 @@ def test_an_invented_command_is_never_supported() -> None:
     evidence = Evidence([INSTALL])
     assert evidence.support("Run `make chat` to install everything.") is not None
     assert evidence.support("Run `make install chat` to install everything.") is None
+
+
+TRUE = [
+    "It needs Python 3.11 and make.",
+    "You need Python 3.11 and make.",
+    "Polonium was discovered by Marie Curie in 1898.",
+    "Marie Curie discovered polonium with her husband Pierre.",
+    "Rutherford defended her work against Walter Kaufmann.",
+    "Passwords are not stored by the server.",
+    "Members may ask for a refund within thirty days.",
+    "When the conversion fails, the client gets an HTTP error 422.",
+    "The bridge opened before the war.",
+]
+FALSE = [
+    ("It needs Python 3.12 and make.", "number not found: 3.12"),
+    ("Marie Curie discovered polonium in 1899.", "number not found: 1899"),
+    ("Members may ask for a refund within sixty days.", "not found"),
+    ("Albert Einstein discovered polonium in 1898.", "not found: Albert, Einstein"),
+    ("Marie Curie did not discover polonium in 1898.", "“not”"),
+    ("The server stores passwords.", "“not”"),
+    ("A key is needed.", "“not”"),
+    ("The bridge opened after the war.", "the opposite of “after”"),
+    ("Walter Kaufmann later defended her work against Lord Rutherford.", "not in this connection"),
+    ("The client receives an HTTP error 404 if the conversion fails.", "number not found: 404"),
+    ("The moon is made of green cheese.", "none of its words"),
+]
+
+
+@pytest.mark.parametrize("sentence", TRUE)
+def test_what_the_passages_say_in_other_words_is_supported(sentence: str) -> None:
+    judgement = Evidence(EVERYTHING).judge(sentence)
+    assert judgement is not None and judgement.nearest is not None
+    assert (judgement.grade, judgement.reason) == ("supported", "")
+    index, span = judgement.nearest
+    assert content_words(sentence) & content_words(EVERYTHING[index].text[span.start : span.end])
+
+
+@pytest.mark.parametrize(("sentence", "reason"), FALSE)
+def test_a_change_of_one_word_flips_the_verdict(sentence: str, reason: str) -> None:
+    judgement = Evidence(EVERYTHING).judge(sentence)
+    assert judgement is not None
+    assert judgement.grade != "supported"
+    assert reason in judgement.reason
+
+
+def test_what_cannot_be_checked_gets_no_verdict() -> None:
+    assert Evidence([INSTALL]).judge("Yes.") is None
+    assert Evidence([]).judge("The bridge opened before the war.") is None
+    _, stream, _ = play("```\nThe moon is made of green cheese.\n```\nIndeed.")
+    assert stream.verdicts == []
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize("strict", [False, True])
+def test_every_verdict_names_its_sentence_in_the_answer(size: int, strict: bool) -> None:
+    answer = (
+        "Here is what I found.\n\nIt needs Python 3.11 and make [1]. The moon is made of cheese!\nSet RATCHET_HOME."
+    )
+    shown, stream, _ = play(answer, size=size, strict=strict)
+    graded = [(shown[verdict.start : verdict.end], verdict.grade, verdict.citation) for verdict in stream.verdicts]
+    assert ("It needs Python 3.11 and make.", "supported", 1) in graded
+    assert (("The moon is made of cheese!", "not", None) in graded) is not strict
+    assert all(
+        shown[verdict.end :].startswith(f" [{verdict.citation}]") for verdict in stream.verdicts if verdict.citation
+    )
+
+
+def test_a_verdict_follows_the_sentence_and_its_number() -> None:
+    stream = CitationStream([INSTALL])
+    events = [*stream.feed("It needs Python 3.11 and make. The moon is made of cheese. "), *stream.finish()]
+    kinds = [type(event).__name__ for event in events]
+    assert kinds.count("Verdict") == 2
+    first = kinds.index("Verdict")
+    assert kinds[first - 2 : first] == ["Token", "Cited"]
+    verdicts = [event for event in events if isinstance(event, Verdict)]
+    assert [verdict.grade for verdict in verdicts] == ["supported", "not"]
+    assert verdicts[1].reason
+
+
+def test_a_stream_goes_on_with_the_verdicts_of_the_one_before() -> None:
+    first = CitationStream([INSTALL])
+    list(first.feed("It needs Python 3.11 and make. "))
+    list(first.finish())
+    second = CitationStream([INSTALL], text=first.text, marked=first.marked, verdicts=first.verdicts)
+    list(second.feed("The moon is made of green cheese."))
+    list(second.finish())
+    said = [second.text[verdict.start : verdict.end] for verdict in second.verdicts]
+    assert said == ["It needs Python 3.11 and make.", "The moon is made of green cheese."]
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_any_sentence_against_any_passage_gives_a_span_of_it(sentence: str, text: str) -> None:
+    judgement = Evidence([Passage("x", "/x", text, 1, 9)]).judge(sentence)
+    if judgement is not None:
+        assert 0 <= judgement.support <= 1
+        assert (judgement.reason == "") == (judgement.grade == "supported")
+        if judgement.nearest is not None:
+            index, span = judgement.nearest
+            assert index == 0 and 0 <= span.start < span.end <= len(text)
