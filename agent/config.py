@@ -51,11 +51,21 @@ class ModelSettings(_Section):
 class KnowledgeSettings(_Section):
     """What is indexed, how, and how much of it is shown to the model."""
 
-    embedder: str = Field("local:all-MiniLM-L6-v2", description="bundled embedder, or local:PATH of a GGUF")
+    embedder: str = Field(
+        "local:all-MiniLM-L6-v2",
+        description="bundled one, local:PATH of a GGUF, st:NAME or :PATH, ollama:NAME, openai:NAME",
+    )
     collection: str = Field("default", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", description="name of the index")
     top_k: int = Field(5, ge=1, le=50, description="passages retrieved per question")
     passage_tokens: int = Field(0, ge=0, description="prompt tokens for passages; 0: fitted")
+    reranker: str = Field("", description="st:NAME or st:PATH of a cross-encoder; empty: off")
+    loaders: dict[str, str] = Field(
+        default_factory=dict, description="LangChain loaders of one's own, by file name ending"
+    )
+    read_seconds: float = Field(60.0, gt=0, description="time a file may take before it gives a further part")
+    read_megabytes: int = Field(1024, ge=64, description="memory that reading a file may take, in MB")
     strict: bool = Field(False, description="show only sentences that the documents support")
+    reword: bool = Field(True, description="let a large model complete follow-up questions for the search")
 
 
 class AgentSettings(_Section):
@@ -86,9 +96,30 @@ class Settings(_Section):
         return self.models or self.home / "models"
 
     @property
+    def indexes_folder(self) -> Path:
+        """The indexes of all collections."""
+        return self.home / "indexes"
+
+    @property
     def index_folder(self) -> Path:
         """The index of the chosen collection."""
-        return self.home / "indexes" / self.knowledge.collection
+        return self.indexes_folder / self.knowledge.collection
+
+    @property
+    def cache_folder(self) -> Path:
+        """What can be made again at the cost of time: vectors of texts."""
+        return self.home / "cache"
+
+    @property
+    def web_folder(self) -> Path:
+        """Copies of the web pages that were ingested."""
+        return self.home / "web"
+
+
+def with_model(settings: Settings, name: str | None, adapter: str | None) -> Settings:
+    """The same settings with another model; None keeps what is set."""
+    changes = {key: value for key, value in (("name", name), ("adapter", adapter)) if value is not None}
+    return settings.model_copy(update={"model": settings.model.model_copy(update=changes)}) if changes else settings
 
 
 def _default_home() -> Path:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from agent import prompts
 from agent.config import Settings
-from agent.grounding import Span, content_words, spans_of
+from knowledge.claims import content_words
 from knowledge.schema import Passage
+from knowledge.spans import Span, spans_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -83,7 +84,11 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Everything a prompt may draw on; plain data from the graph's state."""
+    """Everything a prompt may draw on; plain data from the graph's state.
+
+    `query` is the question as it was searched for, which names what a follow-up leaves out; `files` names the file
+    of each passage, for questions about several.
+    """
 
     question: str
     passages: Sequence[Passage] = ()
@@ -93,6 +98,8 @@ class Material:
     summary: str = ""
     history: Sequence[AnyMessage] = ()
     draft: Sequence[AnyMessage] = ()
+    query: str = ""
+    files: bool = False
 
 
 def leans_on_history(question: str) -> bool:
@@ -125,7 +132,9 @@ def build_prompt(material: Material, budget: Budget, count: Callable[[str], int]
     else:
         blocks.append(material.question)
     human = HumanMessage("\n\n".join(blocks))
-    nearest = nearest_quote(material.question, material.passages) if budget.small and passages else None
+    nearest = (
+        nearest_quote(material.query or material.question, material.passages) if budget.small and passages else None
+    )
     return Prompt([*system, *history, human, *material.draft], tuple(notes), nearest)
 
 
@@ -176,7 +185,7 @@ def _passages(material: Material, budget: Budget, count: Callable[[str], int], n
     if budget.small:
         return "\n".join(filter(None, texts))
     return "\n".join(
-        f"[{number}] {_label(passage)}: {text}"
+        f"[{number}] {f'{Path(passage.source).name}, ' * material.files}{_label(passage)}: {text}"
         for number, (passage, text) in enumerate(zip(material.passages, texts, strict=True), 1)
         if text
     )
@@ -199,7 +208,7 @@ def _best_sentences(material: Material, limit: int, count: Callable[[str], int])
     """From each passage the sentences nearest to the question, best first until the budget is spent."""
     chosen: dict[int, list[Span]] = {}
     used = 0
-    for index, span in ranked_sentences(material.question, material.passages):
+    for index, span in ranked_sentences(material.query or material.question, material.passages):
         passage = material.passages[index]
         cost = count(_unmarked(passage.text[span.start : span.end])) + 1
         if used + cost <= limit:

@@ -9,6 +9,9 @@ RatchetError                     what happened, what was kept, what to do
 │   ├── IndexCorrupt             index files do not match their manifest
 │   ├── IndexBusy                another process is writing the index
 │   ├── EmbedderMismatch         the index was made with another embedder
+│   ├── QuestionSetError         test questions or judgments that are not of the expected form
+│   ├── AdapterDamaged           the bytes of a query adapter are not what was written
+│   ├── RerankerError            the reranker cannot be built or did not answer
 │   └── StorageError             the disk refused a write
 ├── ConfigError                  ratchet.toml, RATCHET_* or a flag is wrong
 ├── ModelError
@@ -33,7 +36,9 @@ from knowledge.errors import (
     IndexCorrupt,
     IndexMissing,
     KnowledgeError,
+    QuestionSetError,
     RatchetError,
+    RerankerError,
     SourceMissing,
     StorageError,
 )
@@ -56,8 +61,10 @@ __all__ = [
     "ModelNotFound",
     "ModelTimeout",
     "QuestionError",
+    "QuestionSetError",
     "RatchetError",
     "RecordError",
+    "RerankerError",
     "ServerUnreachable",
     "SessionBusy",
     "SourceMissing",

@@ -1,4 +1,4 @@
-"""The agent graph: retrieve → model ⇄ tools → finalize. Nodes and wiring; everything they need is passed in.
+"""The agent graph: retrieve → model ⇄ tools → finalize, or retrieve → document → finalize. Nodes and wiring.
 
 State is plain JSON and messages. It is overwritten each turn and bounded by the history budget, so that a
 checkpoint does not grow with the thread. Events for the front ends leave through the stream writer.
@@ -7,109 +7,32 @@ checkpoint does not grow with the thread. Events for the front ends leave throug
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, ToolMessage
 from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
 
 from agent import prompts
-from agent.context import Budget, Material, build_prompt, leans_on_history
+from agent.context import Material, build_prompt, leans_on_history
 from agent.intent import fact_to_remember, is_about_oneself, is_question, is_small_talk
-from agent.schema import Note, Retrieved, Token, ToolCall, ToolCallFinished, ToolCallProposed
-from agent.speech import Clock, Speech
-from knowledge.schema import Passage, Retrieval
+from agent.lookup import look_up
+from agent.schema import Note, Retrieved, Token, ToolCall, ToolCallFinished, ToolCallProposed, Verdict
+from agent.speech import Speech
+from agent.state import Dependencies, TurnState, add_usage, asked
+from agent.whole_documents import DocumentNodes
+from knowledge.schema import Passage
 from tools.registry import hints_for
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
-    from langchain_core.tools import BaseTool
     from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.graph.state import CompiledStateGraph
-
-    from agent.schema import Fact
 
 # Unsupported sentences after which a model is stopped in strict mode: a small one does not find back.
 SMALL_PATIENCE = 2
 LARGE_PATIENCE = 20
-
-
-class TurnState(TypedDict, total=False):
-    """One turn in progress, and what the next one will remember of the conversation."""
-
-    turn_id: str
-    thread_id: str
-    question: str
-    started_at: str
-    history: list[AnyMessage]
-    summary: str
-    passages: list[dict[str, Any]]
-    relevant: bool
-    searched: bool
-    facts: list[str]
-    draft: list[AnyMessage]
-    tool_calls: list[dict[str, Any]]
-    steps: int
-    status: str
-    answer: str
-    raw_answer: str
-    citations: list[dict[str, Any]]
-    marked: list[list[int]]
-    notes: list[str]
-    usage: dict[str, int]
-    timings: dict[str, float]
-
-
-def fresh_turn(start: dict[str, Any], notes: Sequence[str]) -> TurnState:
-    """The input of a new turn: everything of the last one is overwritten but history and summary."""
-    blank: TurnState = {
-        "passages": [],
-        "relevant": False,
-        "searched": False,
-        "facts": [],
-        "draft": [],
-        "tool_calls": [],
-        "steps": 0,
-        "status": "",
-        "answer": "",
-        "raw_answer": "",
-        "citations": [],
-        "marked": [],
-        "notes": list(notes),
-        "usage": {},
-        "timings": {},
-    }
-    return blank | cast(TurnState, start)
-
-
-@dataclass(slots=True)
-class Dependencies:
-    """What the nodes use.
-
-    Attributes:
-        search: finds passages for a question; None where nothing is indexed.
-        recall, remember: the facts worth showing for a question, and how to keep another.
-        offer: the tools worth offering for a question, ready for `bind_tools`.
-        finish: records the finished turn and folds it into the conversation; returns the state to keep.
-        strict: show only sentences that the documents support; always so for a small model.
-        refuse: say "not in your documents" without asking the model when nothing relevant was found.
-    """
-
-    model: BaseChatModel
-    budget: Budget
-    tools: dict[str, BaseTool]
-    offer: Callable[[str], Sequence[Any]]
-    search: Callable[[str], Retrieval] | None
-    recall: Callable[[str], Sequence[Fact]]
-    remember: Callable[[str], Fact]
-    finish: Callable[[TurnState, Clock], TurnState]
-    strict: bool
-    refuse: bool
-    max_steps: int
-    clock: Clock = field(default_factory=Clock)
-    last_prompt: list[AnyMessage] = field(default_factory=list)
 
 
 def build_graph(deps: Dependencies, checkpointer: BaseCheckpointSaver[Any] | None) -> CompiledStateGraph[Any]:
@@ -117,11 +40,13 @@ def build_graph(deps: Dependencies, checkpointer: BaseCheckpointSaver[Any] | Non
     nodes = TurnNodes(deps)
     graph = StateGraph(TurnState)
     graph.add_node("retrieve", nodes.retrieve)
+    graph.add_node("document", nodes.documents.answer)
     graph.add_node("model", nodes.model)
     graph.add_node("tools", nodes.tools)
     graph.add_node("finalize", nodes.finalize)
     graph.add_edge(START, "retrieve")
-    graph.add_conditional_edges("retrieve", after_retrieve, ["model", "finalize"])
+    graph.add_conditional_edges("retrieve", after_retrieve, ["document", "model", "finalize"])
+    graph.add_edge("document", "finalize")
     graph.add_conditional_edges("model", after_model, ["tools", "finalize"])
     graph.add_conditional_edges("tools", after_tools, ["model", "finalize"])
     graph.add_edge("finalize", END)
@@ -129,8 +54,10 @@ def build_graph(deps: Dependencies, checkpointer: BaseCheckpointSaver[Any] | Non
 
 
 def after_retrieve(state: TurnState) -> str:
-    """Straight to the end when retrieval alone settles the turn."""
-    return "finalize" if state.get("status") else "model"
+    """Straight to the end when retrieval alone settles the turn; whole documents have a node of their own."""
+    if state.get("status"):
+        return "finalize"
+    return "document" if state.get("request", {}).get("sources") else "model"
 
 
 def after_model(state: TurnState) -> str:
@@ -144,48 +71,54 @@ def after_tools(state: TurnState) -> str:
 
 
 class TurnNodes:
-    """The four nodes. Each takes the state and returns what changes."""
+    """The nodes of every turn. Each takes the state and returns what changes."""
 
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
+        self.documents = DocumentNodes(deps)
 
     def retrieve(self, state: TurnState) -> TurnState:
         """Find passages and facts for the question; answer at once where no model is needed."""
-        deps, question = self._deps, state["question"]
-        if fact := fact_to_remember(question):
-            return self._answered(state, prompts.REMEMBERED.format(fact=deps.remember(fact).text))
+        deps = self._deps
+        fact, question = fact_to_remember(state["question"])
+        begun: TurnState = {"asked": question}
+        if fact is not None:
+            remembered = prompts.REMEMBERED.format(fact=deps.remember(fact).text)
+            if not question:
+                return self._answered(state, remembered)
+            begun["notes"] = self._note(state.get("notes", []), remembered)
+        state = {**state, **begun}
+        if (whole := self.documents.prepare(state)) is not None:
+            reply = self._answered(state, whole["answer"]) if whole.get("status") else whole
+            return begun | whole | reply
         facts = [fact.text for fact in deps.recall(question)]
         if facts and deps.budget.small and is_question(question) and is_about_oneself(question):
-            return {"facts": facts, **self._answered(state, prompts.RECALLED.format(fact=facts[0]))}
-        found = self._search(state)
+            return begun | {"facts": facts} | self._answered(state, prompts.RECALLED.format(fact=facts[0]))
+        return begun | {"facts": facts} | self._found(state, facts)
+
+    def _found(self, state: TurnState, facts: Sequence[str]) -> TurnState:
+        """What the documents say, or that they say nothing."""
+        deps, question = self._deps, asked(state)
+        if deps.search is None or is_small_talk(question):
+            return {"timings": {"retrieve": deps.clock.elapsed()}}
+        found, usage = look_up(deps, state)
         update: TurnState = {
-            "facts": facts,
-            "passages": [passage.to_json() for passage in found.passages] if found else [],
-            "relevant": bool(found and found.relevant),
-            "searched": found is not None,
+            "query": found.query,
+            "passages": [passage.to_json() for passage in found.passages],
+            "relevant": found.relevant,
+            "searched": True,
+            "usage": usage,
             "timings": {"retrieve": deps.clock.elapsed()},
         }
-        if found is None:
-            return update
-        get_stream_writer()(Retrieved(found.passages, found.relevant, found.seconds))
+        get_stream_writer()(Retrieved(found.passages, found.relevant, found.seconds, found.query))
+        if found.query != question:
+            update["notes"] = self._note(state.get("notes", []), prompts.NOTE_SEARCHED.format(query=found.query))
         if found.relevant or facts or any(hints_for(name, question) is not None for name in deps.tools):
             return update
         leans = leans_on_history(question) and state.get("history")
         if deps.strict or (deps.refuse and is_question(question) and not leans):
             return update | self._answered(update, prompts.REFUSAL)
-        return update | {"notes": self._note(state.get("notes", []), prompts.NOTE_NOT_FOUND)}
-
-    def _search(self, state: TurnState) -> Retrieval | None:
-        """Retrieve for the question, together with the one before it when it leans on that."""
-        question, history = state["question"], state.get("history", [])
-        if self._deps.search is None or is_small_talk(question):
-            return None
-        found = self._deps.search(question)
-        if not found.relevant and leans_on_history(question) and history:
-            earlier = [message for message in history if isinstance(message, HumanMessage)]
-            wider = self._deps.search(f"{earlier[-1].content} {question}") if earlier else found
-            return wider if wider.relevant else found
-        return found
+        return update | {"notes": self._note((state | update).get("notes", []), prompts.NOTE_NOT_FOUND)}
 
     def _answered(self, state: TurnState, text: str, status: str = "done") -> TurnState:
         """End the turn with a text that no model wrote, below what was said before."""
@@ -218,6 +151,7 @@ class TurnNodes:
             patience=SMALL_PATIENCE if deps.budget.small else LARGE_PATIENCE,
             text=state.get("answer", ""),
             marked=state.get("marked", []),
+            verdicts=[Verdict(**item) for item in state.get("verdicts", [])],
         )
         offered = self._offered(state)
         if prompt.nearest and not offered and not state.get("steps"):
@@ -226,7 +160,7 @@ class TurnNodes:
         steps = state.get("steps", 0) + 1
         update: TurnState = {
             "steps": steps,
-            "usage": _sum_usage(state.get("usage", {}), message),
+            "usage": add_usage(state.get("usage", {}), message),
             "timings": speech.timings() | state.get("timings", {}),
             "draft": [*state.get("draft", []), message],
             "notes": notes,
@@ -243,7 +177,9 @@ class TurnNodes:
 
     def _material(self, state: TurnState, passages: list[Passage]) -> Material:
         return Material(
-            question=state["question"],
+            question=asked(state),
+            query=state.get("query", ""),
+            files=state.get("request", {}).get("kind") == "comparison",
             passages=passages,
             relevant=state.get("relevant", False),
             searched=state.get("searched", False),
@@ -257,7 +193,7 @@ class TurnNodes:
         """The tools worth offering now; a small model gets each question's tools once."""
         if self._deps.budget.small and state.get("tool_calls"):
             return ()
-        return self._deps.offer(state["question"])
+        return self._deps.offer(asked(state))
 
     def _caller(self, offered: Sequence[Any]) -> Any:
         model = self._deps.model
@@ -319,15 +255,3 @@ class TurnNodes:
 
 def _plain(value: Any) -> dict[str, Any]:
     return asdict(value)
-
-
-def _sum_usage(total: dict[str, int], message: AIMessage) -> dict[str, int]:
-    usage = message.usage_metadata
-    if not usage:
-        return total
-    details = usage.get("input_token_details") or {}
-    return {
-        "prompt_tokens": total.get("prompt_tokens", 0) + usage["input_tokens"],
-        "completion_tokens": total.get("completion_tokens", 0) + usage["output_tokens"],
-        "cached_tokens": total.get("cached_tokens", 0) + details.get("cache_read", 0),
-    }

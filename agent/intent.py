@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from agent.errors import QuestionError
+
 _REMEMBER = re.compile(
     r"^\s*(?:please\s+)?(?:(?:can|could|will)\s+you\s+)?(?:please\s+)?(?:remember|note|keep in mind)"
     r"(?:\s*[:,]\s*|\s+that\s+|\s+(?=my\b|i\b|we\b|our\b))(?P<fact>.+?)\s*$",
@@ -22,6 +24,13 @@ _SMALL_TALK = re.compile(
     re.IGNORECASE,
 )
 
+_SENTENCE_ENDS = re.compile(r"[.!;\n](?=\s)")
+# What may follow a fact as a question of its own.
+_ASKS = re.compile(
+    r"(?:(?:and|so|but|now|ok(?:ay)?|please|then)\b[\s,]*)*(?:what|when|where|who|whom|whose|which|why|how|is|are|was|were|"
+    r"do|does|did|can|could|should|would|will|has|have)\b",
+    re.IGNORECASE,
+)
 _QUESTION = re.compile(
     r"\?\s*$|^\s*(?:what|when|where|who|whom|whose|which|why|how|is|are|was|were|do|does|did|can|could|should|would|"
     r"will|has|have|tell me|explain|describe|list)\b",
@@ -29,10 +38,38 @@ _QUESTION = re.compile(
 )
 
 
-def fact_to_remember(question: str) -> str | None:
-    """The fact in "remember that …", or None when the question asks for something else."""
+def checked(question: str, most_chars: int) -> str:
+    """The question without white space around it.
+
+    Raises:
+        QuestionError: it is empty, or longer than `most_chars`.
+    """
+    question = question.strip()
+    if not question:
+        raise QuestionError("The question is empty.", fix="Type a question.")
+    if len(question) > most_chars:
+        raise QuestionError(
+            f"The question has {len(question):,} characters; the limit is {most_chars:,}.",
+            kept="Nothing was sent.",
+            fix="Save the long text as a file, `ratchet ingest` it and ask about it, or shorten the question.",
+        )
+    return question
+
+
+def fact_to_remember(question: str) -> tuple[str | None, str]:
+    """The fact in "remember that …" and the question that follows it: (fact, question).
+
+    The fact is None when something else is asked for, the question empty when nothing but remembering is.
+    """
     match = _REMEMBER.match(question)
-    return match.group("fact").rstrip("?").strip() if match else None
+    if match is None:
+        return None, question
+    fact = match.group("fact")
+    for end in _SENTENCE_ENDS.finditer(fact):
+        rest = fact[end.end() :].strip()
+        if rest.endswith("?") and _ASKS.match(rest):
+            return fact[: end.start() + 1].strip(), rest
+    return fact.rstrip("?").strip(), ""
 
 
 def is_small_talk(question: str) -> bool:

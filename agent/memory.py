@@ -21,8 +21,8 @@ from langgraph.store.sqlite import SqliteStore
 
 from agent.database import connect, mapped_errors, scrub, storable, writing
 from agent.errors import FactError
-from agent.grounding import content_words
 from agent.schema import Fact
+from knowledge.claims import content_words
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,8 +11,9 @@ from agent import prompts
 from agent.config import Settings
 from agent.context import Budget, budget_for, digest, to_compact
 from agent.errors import IndexMissing, ModelError
-from agent.schema import Citation, Fact, Timings, ToolCall, Turn, Usage
-from knowledge.schema import Passage, Retrieval
+from agent.followups import focus_after
+from agent.schema import Citation, Fact, Timings, ToolCall, Turn, Usage, Verdict
+from knowledge.schema import Passage, Retrieval, SearchFilter
 from tools.registry import Resources, build_tools, hints_for
 
 if TYPE_CHECKING:
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage
     from langchain_core.tools import BaseTool
 
-    from agent.graph import TurnState
     from agent.memory import FactStore, PrunedSqliteSaver
     from agent.records import Records
     from agent.speech import Clock
-    from knowledge.embeddings import LlamaEmbeddings
+    from agent.state import TurnState
+    from knowledge.embedders import Embedder
     from knowledge.index import KnowledgeIndex
     from knowledge.retriever import HybridRetriever
 
@@ -43,6 +44,7 @@ class Runtime:
     def __init__(self, settings: Settings, model: BaseChatModel | None = None) -> None:
         self.settings = settings
         self._stack = ExitStack()
+        self._retired: KnowledgeIndex | None = None
         self.finished: Turn | None = None
         self._loading = _InBackground(lambda: model or self._load_model(settings))
         try:
@@ -67,12 +69,12 @@ class Runtime:
         return model
 
     def _open_stores(self) -> None:
+        from agent.documents import open_embeddings
         from agent.memory import FactStore, open_checkpointer
         from agent.records import Records
-        from knowledge.embeddings import build_embeddings
 
         settings = self.settings
-        self.embeddings: LlamaEmbeddings = build_embeddings(settings.knowledge.embedder, settings.models_folder)
+        self.embeddings: Embedder = open_embeddings(settings)
         self._stack.callback(self.embeddings.close)
         self.checkpointer: PrunedSqliteSaver = open_checkpointer(settings.database)
         self._stack.callback(self.checkpointer.conn.close)
@@ -83,22 +85,43 @@ class Runtime:
 
     def _open_documents(self) -> None:
         from knowledge.index import KnowledgeIndex
+        from knowledge.reranking import build_reranker
         from knowledge.retriever import HybridRetriever
 
         self.index: KnowledgeIndex | None = None
         self.retriever: HybridRetriever | None = None
+        self._pointer = self._current()
         try:
             self.index = KnowledgeIndex.open(self.settings.index_folder, self.embeddings.fingerprint)
         except IndexMissing:
             return
-        self.retriever = HybridRetriever(
-            index=self.index, embeddings=self.embeddings, top_k=self.settings.knowledge.top_k
+        knowledge = self.settings.knowledge
+        self.retriever = HybridRetriever.over(
+            self.index, self.embeddings, top_k=knowledge.top_k, reranker=build_reranker(knowledge.reranker)
         )
 
-    def reload_documents(self) -> None:
-        """Open the newest generation of the index, after an ingest."""
-        if self.index is not None:
-            self.index.close()
+    def _current(self) -> str:
+        """What names the current generation of the index; empty while there is none."""
+        from knowledge.index.generations import read_pointer
+
+        try:
+            return read_pointer(self.settings.index_folder)
+        except IndexMissing:
+            return ""
+
+    def refresh_documents(self) -> None:
+        """Open the newest generation of the index if another one has become current; never during a turn.
+
+        The one before stays open until the next change: a search on another thread may still be reading it.
+
+        Raises:
+            IndexCorrupt, EmbedderMismatch: the new one cannot be used.
+        """
+        if self._current() == self._pointer:
+            return
+        if self._retired is not None:
+            self._retired.close()
+        self._retired = self.index
         self._open_documents()
         self._wire()
 
@@ -109,7 +132,8 @@ class Runtime:
         self._wire()
 
     def _wire(self) -> None:
-        from agent.graph import Dependencies, build_graph
+        from agent.graph import build_graph
+        from agent.state import Dependencies
 
         settings = self.settings
         self.budget: Budget = budget_for(settings, self.model)
@@ -127,18 +151,30 @@ class Runtime:
             strict=settings.knowledge.strict,
             refuse=settings.knowledge.strict or self.budget.small,
             max_steps=settings.agent.max_steps,
+            documents=self.index if search else None,
+            neighbours=self._neighbours if search and not self.budget.small else None,
+            reword=settings.knowledge.reword and not self.budget.small,
         )
         self.graph = build_graph(self.deps, self.checkpointer)
 
-    def search(self, query: str, k: int | None = None) -> Retrieval:
-        """Search the documents.
+    def search(self, query: str, k: int | None = None, where: SearchFilter | None = None) -> Retrieval:
+        """Search the documents, or those that a filter lets through.
 
         Raises:
             IndexMissing: nothing has been ingested into the collection.
         """
         if self.retriever is None:
             raise IndexMissing("No documents are indexed yet.", fix="Add some with `ratchet ingest FOLDER`.")
-        return self.retriever.search(query, k)
+        return self.retriever.search(query, k, where)
+
+    def _neighbours(self, passage: Passage, before: int, after: int) -> Sequence[Passage]:
+        """The passages around one, itself included; only itself where it is no longer in the index."""
+        index = self.index
+        if index is None:
+            return [passage]
+        rows = index.rows_of(passage.source)
+        place = {name: row for name, row in zip(index.ids(rows), rows.tolist(), strict=True)}
+        return index.neighbours(place[passage.id], before, after) if passage.id in place else [passage]
 
     def _recall(self, question: str) -> Sequence[Fact]:
         if not self.facts.all():
@@ -150,7 +186,8 @@ class Runtime:
         turn = self._turn(state, clock, [*state.get("notes", []), *notes])
         self.records.append(turn)
         self.finished = turn
-        kept: TurnState = {"history": history, "summary": summary}
+        focus = focus_after(state).to_json()
+        kept: TurnState = {"history": history, "summary": summary, "focus": focus}
         return kept
 
     def _turn(self, state: TurnState, clock: Clock, notes: Sequence[str]) -> Turn:
@@ -162,6 +199,7 @@ class Runtime:
             answer=state.get("answer", ""),
             status=state.get("status", "done"),  # type: ignore[arg-type]  # the graph writes only these
             citations=tuple(Citation(**item) for item in state.get("citations", [])),
+            verdicts=tuple(Verdict(**item) for item in state.get("verdicts", [])),
             passages=tuple(Passage.from_json(item) for item in state.get("passages", [])),
             tool_calls=tuple(ToolCall(**item) for item in state.get("tool_calls", [])),
             notes=tuple(notes),
@@ -171,6 +209,7 @@ class Runtime:
             adapter=self.settings.model.adapter,
             prompt_version=prompts.version(),
             created_at=state["started_at"],
+            query=state.get("query", ""),
         )
 
     def _fold(self, state: TurnState) -> tuple[list[AnyMessage], str, list[str]]:
@@ -206,9 +245,9 @@ class Runtime:
 
     def close(self) -> None:
         """Release everything; safe to call twice."""
-        index = getattr(self, "index", None)
-        if index is not None:
-            index.close()
+        for index in (self._retired, getattr(self, "index", None)):
+            if index is not None:
+                index.close()
         self._stack.close()
 
 

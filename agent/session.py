@@ -16,15 +16,18 @@ import contextlib
 import threading
 import uuid
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from agent import prompts
-from agent.config import Settings, load_settings
-from agent.errors import QuestionError, RatchetError, SessionBusy
+from agent.config import Settings, load_settings, with_model
+from agent.errors import RatchetError, SessionBusy
+from agent.intent import checked
+from agent.offload import on_a_thread
 from agent.schema import Done, Event, Failed, Feedback, Note, Turn
-from knowledge.schema import IngestProgress, IngestReport, Retrieval
+from knowledge.schema import IngestProgress, IngestReport, Retrieval, SearchFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,48 +105,60 @@ class ChatSession:
 
         threading.Thread(target=load, name="ratchet-warm").start()
 
-    def stream(self, question: str) -> Iterator[Event]:
+    def stream(self, question: str, where: SearchFilter | None = None) -> Iterator[Event]:
         """Answer a question as a stream of events; the last one is `Done`.
 
         Closing the iterator early cancels the turn.
+
+        Args:
+            question: what to answer.
+            where: look only into the files that this lets through.
 
         Raises:
             QuestionError: the question is empty or too long.
             SessionBusy: another question is being answered.
             RatchetError: the model, index or database cannot be used (before the first event only).
         """
-        return self._guarded(self._start(question), threading.Event())
+        return self._guarded(self._start(question, where), threading.Event())
 
     def resume(self) -> Iterator[Event]:
         """Finish the turn that was interrupted by a crash or an unreachable model; no events if there is none."""
         return self._guarded(None, threading.Event()) if self.pending is not None else iter(())
 
-    def _start(self, question: str) -> dict[str, Any]:
+    def _start(self, question: str, where: SearchFilter | None) -> dict[str, Any]:
         return {
             "turn_id": uuid.uuid4().hex,
             "thread_id": self.thread_id,
-            "question": self._check(question),
+            "question": checked(question, self.settings.agent.max_question_chars),
             "started_at": datetime.now(UTC).isoformat(),
+            "where": {} if where is None else asdict(where),
         }
 
     def _guarded(self, start: dict[str, Any] | None, cancelled: threading.Event) -> Iterator[Event]:
+        with self._alone():
+            self._cancelled = cancelled
+            self._turn = self._run(start, cancelled)
+            yield from self._turn
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While no question is being answered, and none can be asked."""
         if not self._answering.acquire(blocking=False):
             raise SessionBusy(
                 "This session is still answering another question.",
                 fix="Wait for it, cancel it, or open a second ChatSession.",
             )
-        self._cancelled = cancelled
         try:
-            self._turn = self._run(start, cancelled)
-            yield from self._turn
+            yield
         finally:
             self._answering.release()
 
     def _run(self, start: dict[str, Any] | None, cancelled: threading.Event) -> Generator[Event, None, None]:
-        from agent.graph import fresh_turn
         from agent.speech import Clock
+        from agent.state import fresh_turn
 
         runtime = self._runtime
+        runtime.refresh_documents()
         runtime.deps.clock = Clock(cancelled)
         config = self._config(runtime)
         notes = self._opening_notes(runtime) if start else []
@@ -183,26 +198,13 @@ class ChatSession:
         values = start or self._unfinished() or {}
         return Turn(values["turn_id"], self.thread_id, values["question"], "", "error", model=self.model_name)
 
-    def _check(self, question: str) -> str:
-        question = question.strip()
-        limit = self.settings.agent.max_question_chars
-        if not question:
-            raise QuestionError("The question is empty.", fix="Type a question.")
-        if len(question) > limit:
-            raise QuestionError(
-                f"The question has {len(question):,} characters; the limit is {limit:,}.",
-                kept="Nothing was sent.",
-                fix="Save the long text as a file, `ratchet ingest` it and ask about it, or shorten the question.",
-            )
-        return question
-
-    def ask(self, question: str) -> Turn:
-        """Answer a question and return the finished turn.
+    def ask(self, question: str, where: SearchFilter | None = None) -> Turn:
+        """Answer a question and return the finished turn; arguments as for `stream`.
 
         Raises:
             RatchetError: as `stream`, and also when the turn breaks midway.
         """
-        return self._outcome(list(self.stream(question)))
+        return self._outcome(list(self.stream(question, where)))
 
     def _outcome(self, events: Sequence[Event]) -> Turn:
         """The finished turn, or the error that broke it."""
@@ -210,33 +212,16 @@ class ChatSession:
             raise self._broke
         return next(event.turn for event in events if isinstance(event, Done))
 
-    async def astream(self, question: str) -> AsyncIterator[Event]:
+    async def astream(self, question: str, where: SearchFilter | None = None) -> AsyncIterator[Event]:
         """As `stream`, without blocking the event loop; cancelling the task cancels the turn."""
-        loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[Event | BaseException | None] = asyncio.Queue()
-        cancelled = threading.Event()  # this turn's own: another one may be running by the time we leave
+        turn = on_a_thread(lambda cancelled: self._guarded(self._start(question, where), cancelled))
+        async with contextlib.aclosing(turn) as events:
+            async for event in events:
+                yield event
 
-        def pump() -> None:
-            try:
-                for event in self._guarded(self._start(question), cancelled):
-                    loop.call_soon_threadsafe(queue.put_nowait, event)
-                loop.call_soon_threadsafe(queue.put_nowait, None)
-            except BaseException as error:  # raised again where the events are read
-                loop.call_soon_threadsafe(queue.put_nowait, error)
-
-        worker = asyncio.create_task(asyncio.to_thread(pump))
-        try:
-            while (item := await queue.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-        finally:
-            cancelled.set()
-            await asyncio.shield(worker)
-
-    async def aask(self, question: str) -> Turn:
+    async def aask(self, question: str, where: SearchFilter | None = None) -> Turn:
         """As `ask`, without blocking the event loop."""
-        return self._outcome([event async for event in self.astream(question)])
+        return self._outcome([event async for event in self.astream(question, where)])
 
     def cancel(self) -> None:
         """Stop the answer at the next token; the turn ends as "cancelled" and keeps what was said."""
@@ -264,22 +249,33 @@ class ChatSession:
         return self.records.turns(self.thread_id)
 
     def undo(self) -> Turn | None:
-        """Take the last turn back: out of the conversation, marked retracted in the records."""
-        turns = self.turns()
-        if not turns:
-            return None
-        runtime, last = self._runtime, turns[-1]
-        config = self._config(runtime)
-        history = runtime.graph.get_state(config).values.get("history", [])
-        place = next((i for i, message in enumerate(history) if message.id == last.turn_id), len(history))
-        runtime.graph.update_state(config, {"history": history[:place]}, as_node="finalize")
-        runtime.checkpointer.prune([self.thread_id])
-        self.records.retract(last.turn_id)
-        return last
+        """Take the last turn back: out of the conversation, marked retracted in the records.
+
+        Raises:
+            SessionBusy: a question is being answered.
+        """
+        with self._alone():
+            turns = self.turns()
+            if not turns:
+                return None
+            runtime, last = self._runtime, turns[-1]
+            config = self._config(runtime)
+            history = runtime.graph.get_state(config).values.get("history", [])
+            place = next((i for i, message in enumerate(history) if message.id == last.turn_id), len(history))
+            # An empty focus is taken from what is left of the history.
+            runtime.graph.update_state(config, {"history": history[:place], "focus": {}}, as_node="finalize")
+            runtime.checkpointer.prune([self.thread_id])
+            self.records.retract(last.turn_id)
+            return last
 
     def new_thread(self) -> str:
-        """Start a new conversation; the old one stays in the list of threads."""
-        self.thread_id = new_thread_id()
+        """Start a new conversation; the old one stays in the list of threads.
+
+        Raises:
+            SessionBusy: a question is being answered.
+        """
+        with self._alone():
+            self.thread_id = new_thread_id()
         return self.thread_id
 
     def delete_thread(self, thread_id: str) -> None:
@@ -293,45 +289,60 @@ class ChatSession:
 
         Raises:
             ModelError: unknown, unreachable or not a model.
+            SessionBusy: a question is being answered.
         """
-        settings = with_model(self.settings, spec, adapter if adapter is not None else "")
-        self._runtime.use_model(settings)
-        self.settings = settings
+        with self._alone():
+            settings = with_model(self.settings, spec, adapter if adapter is not None else "")
+            self._runtime.use_model(settings)
+            self.settings = settings
 
     def ingest(
         self,
         paths: Sequence[str | Path],
         *,
         rebuild: bool = False,
+        retry: bool = False,
         on_progress: Callable[[IngestProgress], None] | None = None,
     ) -> IngestReport:
-        """Read files and folders into the session's collection; only what changed is read again.
+        """Read files, folders and web pages into the session's collection; only what changed is read again.
+
+        Args:
+            paths: also addresses that begin with http; none at all stands for everything ingested before.
+            rebuild: make the index anew.
+            retry: try files again that failed before and are unchanged.
+            on_progress: told how far it is.
 
         Raises:
             SourceMissing: a path does not exist.
             EmbedderMismatch: the index was made with another embedder and `rebuild` is False.
             IndexBusy, StorageError: the index cannot be written; it stays as it was.
+            SessionBusy: a question is being answered.
+            IngestInterrupted: Ctrl-C, a KeyboardInterrupt; what was finished is in the index.
         """
-        from knowledge.ingest import ingest
+        from agent.documents import add
 
-        runtime = self._runtime
-        folder = self.settings.index_folder
-        named = [Path(path) for path in paths]
-        report = ingest(named, folder, runtime.embeddings, rebuild=rebuild, on_progress=on_progress)
-        runtime.reload_documents()
-        return report
+        with self._alone():
+            runtime = self._runtime
+            try:
+                return add(
+                    self.settings, runtime.embeddings, paths, rebuild=rebuild, retry=retry, on_progress=on_progress
+                )
+            finally:
+                runtime.refresh_documents()
 
     def feedback(self, turn_id: str, rating: int, correction: str = "", comment: str = "") -> Feedback:
         """Record what a person thought of a turn: rating 1, -1 or 0, a better answer, a comment."""
         return self.records.add_feedback(turn_id, rating, correction, comment)
 
-    def search(self, query: str, k: int | None = None) -> Retrieval:
-        """Search the documents without asking the model.
+    def search(self, query: str, k: int | None = None, where: SearchFilter | None = None) -> Retrieval:
+        """Search the documents without asking the model; `where` restricts the files looked into.
 
         Raises:
             IndexMissing: nothing has been ingested into the collection.
         """
-        return self._runtime.search(query, k)
+        with contextlib.suppress(SessionBusy), self._alone():  # not under a turn that reads the index
+            self._runtime.refresh_documents()
+        return self._runtime.search(query, k, where)
 
     @property
     def facts(self) -> FactStore:
@@ -382,9 +393,3 @@ class ChatSession:
 def new_thread_id() -> str:
     """A short random name for a conversation."""
     return uuid.uuid4().hex[:12]
-
-
-def with_model(settings: Settings, name: str | None, adapter: str | None) -> Settings:
-    """The same settings with another model; None keeps what is set."""
-    changes = {key: value for key, value in (("name", name), ("adapter", adapter)) if value is not None}
-    return settings.model_copy(update={"model": settings.model.model_copy(update=changes)}) if changes else settings

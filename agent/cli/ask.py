@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from agent.cli import exit_codes
 from agent.cli.exit_codes import examples
+from agent.cli.ingest import Collection
 from agent.cli.seam import Json, invocation
 
 if TYPE_CHECKING:
     from agent.config import Settings
     from agent.schema import Failed, Turn
     from agent.session import ChatSession
+    from knowledge.schema import SearchFilter
 
 Model = Annotated[
     str | None,
     typer.Option("--model", "-m", metavar="SPEC", help="local:default, ollama:NAME, openai:NAME …"),
 ]
 Thread = Annotated[str | None, typer.Option(metavar="ID", help='Continue this conversation, or the "last" one.')]
-Docs = Annotated[list[Path] | None, typer.Option(metavar="PATH", help="Ingest this file or folder first; repeatable.")]
+Docs = Annotated[list[str] | None, typer.Option(metavar="PATH", help="Ingest this file or folder first; repeatable.")]
+Where = Annotated[
+    list[str] | None, typer.Option("--in", metavar="GLOB", help="Look only into these files; repeatable.")
+]
 Strict = Annotated[
     bool | None,
     typer.Option("--strict/--free", help="Say only what the documents support.", show_default=False),
@@ -35,33 +39,37 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             'ratchet ask "How do I add documents?"',
             'ratchet ask --docs ./manuals --strict "What is the warranty period?"',
+            'ratchet ask --in manuals "How often is the filter rinsed?"',
             'ratchet ask --json "What is 17*23?" | jq -r .answer',
             "ratchet ask < question.txt",
         )
     )(ask)
 
 
-def ask(
+def ask(  # noqa: PLR0913 - each parameter is an option that the user sees
     ctx: typer.Context,
     question: Annotated[str | None, typer.Argument(help='The question; "-" or nothing reads it from a pipe.')] = None,
     model: Model = None,
     thread: Thread = None,
     docs: Docs = None,
+    where: Where = None,
+    collection: Collection = None,
     strict: Strict = None,
     as_json: Json = False,
 ) -> None:
     """Answer one question and exit."""
+    from agent.documents import narrowed
     from agent.session import ChatSession
 
     text = _question(question)
     run = invocation(ctx)
-    settings = run.settings(model={"name": model}, knowledge={"strict": strict})
+    settings = run.settings(model={"name": model}, knowledge={"strict": strict, "collection": collection})
     if docs:
-        from agent.cli.knowledge import ingest_documents
+        from agent.cli.ingest import ingest_documents
 
         ingest_documents(settings, docs)
     with ChatSession(settings, thread_id=thread_id(settings, thread)) as session:
-        turn, failure = _answer(session, text, as_json)
+        turn, failure = _answer(session, text, as_json, narrowed(where))
     if as_json:
         _print(turn, failure)
     if failure is not None or turn is None:
@@ -87,7 +95,9 @@ def thread_id(settings: Settings, given: str | None) -> str | None:
     return latest_thread(settings) if given == "last" else match_thread(settings, given) or given
 
 
-def _answer(session: ChatSession, text: str, as_json: bool) -> tuple[Turn | None, Failed | None]:
+def _answer(
+    session: ChatSession, text: str, as_json: bool, where: SearchFilter | None
+) -> tuple[Turn | None, Failed | None]:
     from agent.cli.interrupt import cancelling
     from agent.schema import Done, Failed
 
@@ -96,10 +106,10 @@ def _answer(session: ChatSession, text: str, as_json: bool) -> tuple[Turn | None
             from agent.cli.render import TurnPrinter
 
             printer = TurnPrinter()
-            return printer.show(session.stream(text)), printer.failure
+            return printer.show(session.stream(text, where)), printer.failure
         turn: Turn | None = None
         failure: Failed | None = None
-        for event in session.stream(text):
+        for event in session.stream(text, where):
             if isinstance(event, Done):
                 turn = event.turn
             elif isinstance(event, Failed):

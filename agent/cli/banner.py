@@ -35,7 +35,7 @@ def print_banner(session: ChatSession, known_thread: str | None) -> None:
 
 def count_files(index_folder: Path) -> int:
     """Documents in the collection, as its manifest says; 0 when it has none or cannot be read."""
-    from knowledge.generations import current
+    from knowledge.index.generations import current
 
     try:
         return int(current(index_folder).notes.get("files", 0))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.ask import Docs, Model, Strict, Thread, thread_id
+from agent.cli.ask import Docs, Model, Strict, Thread, Where, thread_id
 from agent.cli.exit_codes import INTERRUPTED, OTHER, examples
+from agent.cli.ingest import Collection
 from agent.cli.seam import invocation
 from knowledge.errors import RatchetError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from agent.config import Settings
     from agent.schema import Event, Turn
     from agent.session import ChatSession
+    from knowledge.schema import SearchFilter
 
 
 def register(app: typer.Typer) -> None:
@@ -25,6 +27,7 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "ratchet chat",
             "ratchet chat --docs ./manuals --strict",
+            "ratchet chat --collection work --in manuals",
             "ratchet chat --thread last",
             "ratchet chat --model ollama:llama3.2",
             "ratchet chat < questions.txt > answers.txt",
@@ -32,33 +35,37 @@ def register(app: typer.Typer) -> None:
     )(chat)
 
 
-def chat(
+def chat(  # noqa: PLR0913 - each parameter is an option that the user sees
     ctx: typer.Context,
     model: Model = None,
     adapter: Annotated[str | None, typer.Option(metavar="PATH", help="LoRA adapter for a local model.")] = None,
     thread: Thread = None,
     new: Annotated[bool, typer.Option("--new", help="Start a new one, even after an interruption.")] = False,
     docs: Docs = None,
+    where: Where = None,
+    collection: Collection = None,
     strict: Strict = None,
 ) -> None:
     """Talk with the agent about your documents; /help inside lists what else it can do.
 
     Ctrl-C stops an answer, Ctrl-D ends the chat. Without a terminal, each line of the input is a question.
     """
+    from agent.documents import narrowed
     from agent.session import ChatSession
 
     if thread is not None and new:
         raise typer.BadParameter("choose one of --thread and --new")
-    settings = invocation(ctx).settings(model={"name": model, "adapter": adapter}, knowledge={"strict": strict})
+    knowledge = {"strict": strict, "collection": collection}
+    settings = invocation(ctx).settings(model={"name": model, "adapter": adapter}, knowledge=knowledge)
     if docs:
-        from agent.cli.knowledge import ingest_documents, print_report
+        from agent.cli.ingest import ingest_documents, print_report
 
         print_report(ingest_documents(settings, docs))
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     chosen = _choose_thread(settings, thread, interactive and not new)
     with ChatSession(settings, thread_id=chosen) as session:
         session.warm()
-        conversation = Conversation(session)
+        conversation = Conversation(session, narrowed(where))
         code = conversation.over_terminal(chosen) if interactive else conversation.over_pipe()
     if code:
         raise typer.Exit(code)
@@ -87,8 +94,9 @@ def _unless_interrupted(show: Callable[[], Turn | None]) -> Turn | None:
 class Conversation:
     """The loop of a chat: question or `/` command in, answer out; errors are shown and survived."""
 
-    def __init__(self, session: ChatSession) -> None:
+    def __init__(self, session: ChatSession, where: SearchFilter | None = None) -> None:
         self.session = session
+        self.where = where
         self.last: Turn | None = None
         self.interrupted = False
         self._failed = 0
@@ -127,7 +135,7 @@ class Conversation:
                     if not run(self, line):
                         return
                 else:
-                    self.answer(self.session.stream(line))
+                    self.answer(self.session.stream(line, self.where))
             except RatchetError as error:
                 self._note_error(error.exit_code)
                 self._show(error)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agent.config import Settings
 
 NEEDED_DISK = 500_000_000  # bytes: prepared models (200 MB), an index, room to write a new one beside it
-PACKAGES = ("langchain_core", "langgraph", "faiss", "xllamacpp", "rich", "prompt_toolkit")
+PACKAGES = ("langchain_core", "langgraph", "faiss", "onnxruntime", "tokenizers", "xllamacpp", "rich", "prompt_toolkit")
 
 
 @dataclass(frozen=True)
@@ -108,18 +108,18 @@ def _threads(name: str, settings: Settings) -> Check:
 
 
 def _embedder(name: str, settings: Settings) -> Check:
-    from knowledge.embeddings import build_embeddings
+    from agent.embedder import build_embedder
 
-    with closing(build_embeddings(settings.knowledge.embedder, settings.models_folder)) as embeddings:
+    with closing(build_embedder(settings)) as embeddings:
         length = len(embeddings.embed_query("one two three"))
     return Check(name, length == embeddings.dimension, f"{settings.knowledge.embedder}: {length} dimensions")
 
 
 def _index(name: str, settings: Settings) -> Check:
-    from knowledge.embeddings import build_embeddings
+    from agent.embedder import build_embedder
     from knowledge.index import KnowledgeIndex
 
-    with closing(build_embeddings(settings.knowledge.embedder, settings.models_folder)) as embeddings:
+    with closing(build_embedder(settings)) as embeddings:
         fingerprint = embeddings.fingerprint
     try:
         with closing(KnowledgeIndex.open(settings.index_folder, fingerprint)) as index:

@@ -38,11 +38,11 @@ def open_facts(settings: Settings) -> Iterator[FactStore]:
     Raises:
         EmbedderError, DatabaseError: they cannot be opened.
     """
+    from agent.embedder import build_embedder
     from agent.memory import FactStore
-    from knowledge.embeddings import build_embeddings
 
     settings.home.mkdir(parents=True, exist_ok=True)
-    with closing(build_embeddings(settings.knowledge.embedder, settings.models_folder)) as embeddings:
+    with closing(build_embedder(settings)) as embeddings:
         with closing(FactStore(settings.database, embeddings.embed, embeddings.fingerprint)) as facts:
             yield facts
 

@@ -31,6 +31,8 @@ _ASCII = {
     "”": '"',
     "—": "-",
     "’": "'",
+    "≈": "~",
+    "⚠": "!",
 }
 # Valid in JSON text, yet a terminal acts on them: C1 controls, bidirectional overrides, lone surrogates.
 _ACTIVE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

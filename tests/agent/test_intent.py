@@ -13,6 +13,10 @@ from agent.intent import fact_to_remember, is_about_oneself, is_question, is_sma
         ("please remember: the door code is 4711", "the door code is 4711"),
         ("Can you remember that I live in Oslo?", "I live in Oslo"),
         ("remember my dog is called Rex", "my dog is called Rex"),
+        (
+            "Remember that the server is called heron. Will moved there.",
+            "the server is called heron. Will moved there.",
+        ),
         ("Do you remember my name?", None),
         ("What should I remember about CORS?", None),
         ("I remember that film", None),
@@ -20,7 +24,19 @@ from agent.intent import fact_to_remember, is_about_oneself, is_question, is_sma
     ],
 )
 def test_remember(question: str, fact: str | None) -> None:
-    assert fact_to_remember(question) == fact
+    assert fact_to_remember(question) == (fact, question if fact is None else "")
+
+
+@pytest.mark.parametrize(
+    ("text", "fact", "question"),
+    [
+        ("Note that I use Windows. How do I install it?", "I use Windows.", "How do I install it?"),
+        ("remember my cat is Tom; what does it eat?", "my cat is Tom;", "what does it eat?"),
+        ("Remember that we ship v2.1 today. So which port is it?", "we ship v2.1 today.", "So which port is it?"),
+    ],
+)
+def test_a_question_after_a_fact_is_no_part_of_it(text: str, fact: str, question: str) -> None:
+    assert fact_to_remember(text) == (fact, question)
 
 
 def test_small_talk_and_questions() -> None:

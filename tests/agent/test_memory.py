@@ -22,7 +22,7 @@ from agent.errors import DatabaseError, FactError
 from agent.memory import MAX_FACT_CHARS, FactStore, PrunedSqliteSaver, open_checkpointer
 from agent.records import Records
 from agent.schema import Turn
-from knowledge.embeddings import LlamaEmbeddings, build_embeddings
+from knowledge.embedders import Embedder, build_embeddings
 from knowledge.schema import Passage
 
 ROOT = Path(__file__).parents[2]
@@ -321,7 +321,7 @@ def test_without_a_vector_shared_words_decide(facts: FactStore) -> None:
 
 
 @pytest.fixture(scope="module")
-def embeddings(models_folder: Path) -> Iterator[LlamaEmbeddings]:
+def embeddings(models_folder: Path) -> Iterator[Embedder]:
     embeddings = build_embeddings("local:all-MiniLM-L6-v2", models_folder)
     yield embeddings
     embeddings.close()
@@ -354,7 +354,7 @@ FACTS = (
     ],
 )
 def test_only_relevant_facts_are_recalled(
-    tmp_path: Path, embeddings: LlamaEmbeddings, question: str, expected: list[str]
+    tmp_path: Path, embeddings: Embedder, question: str, expected: list[str]
 ) -> None:
     facts = FactStore(tmp_path / "ratchet.db", embeddings.embed, embeddings.fingerprint)
     for text in FACTS:

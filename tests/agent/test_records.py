@@ -24,7 +24,7 @@ TURN = Turn(
     answer="Blue. [1]",
     status="done",
     citations=(Citation(1, "/d/a.md", "line 1", "The door is blue.", "p1", "House", None, 1, 1),),
-    passages=(Passage("p1", "/d/a.md", "The door is blue.", 1, 1, None, "House", 0.5, 0.7),),
+    passages=(Passage("p1", "/d/a.md", "The door is blue.", 1, 1, None, "House", score=0.5, similarity=0.7),),
     tool_calls=(ToolCall("c1", "calculator", {"expression": "1+1"}, "1+1 = 2"),),
     notes=("a note",),
     usage=Usage(10, 5, 3),

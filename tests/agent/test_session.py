@@ -21,6 +21,7 @@ from agent.config import Settings
 from agent.errors import IndexMissing, QuestionError, ServerUnreachable, SessionBusy
 from agent.schema import Done, Failed, Note, Retrieved, Token, Turn
 from agent.session import ChatSession
+from knowledge.schema import SearchFilter
 from tests.agent.scripted import ScriptedModel
 
 HOUSE = """# The house
@@ -387,3 +388,64 @@ def test_a_model_of_ones_own_is_not_taken_for_the_bundled_one(settings: Settings
     with ChatSession(settings, model=ScriptedModel(script=["Hello."])) as session:
         assert session.ask("Hi").model == "own:scripted"
         assert not session._runtime.budget.small
+
+
+def test_nothing_is_changed_under_a_running_turn(open_session: Open, documents: Path) -> None:
+    session = open_session("one two three", "four five six")
+    session.ask("First")
+    thread = session.thread_id
+    events = session.stream("Second")
+    next(events)
+    for change in (
+        session.undo,
+        session.new_thread,
+        lambda: session.use_model("local:default"),
+        lambda: session.ingest([documents]),
+    ):
+        with pytest.raises(SessionBusy):
+            change()
+    assert list(events)[-1].turn.answer == "four five six"
+    assert session.thread_id == thread
+    undone = session.undo()
+    assert undone is not None
+    assert undone.question == "Second"
+
+
+def test_a_turn_looks_only_where_it_may(open_session: Open, documents: Path) -> None:
+    (documents / "boat").mkdir()
+    (documents / "boat" / "boat.md").write_text("# The boat\n\nThe door of the boat is painted red.\n")
+    session = open_session(*["The door is painted."] * 3)
+    session.ingest([documents])
+    where = SearchFilter(paths=(str(documents / "boat"),))
+    turn = session.ask("What colour is the door painted?", where)
+    assert {Path(passage.source).name for passage in turn.passages} == {"boat.md"}
+    assert {Path(passage.source).name for passage in session.search("door", where=where).passages} == {"boat.md"}
+    turn = session.ask("What colour is the door painted?")
+    assert {Path(passage.source).name for passage in turn.passages} == {"boat.md", "house.md"}
+    assert asyncio.run(session.aask("What colour is the door?", where)).passages[0].source.endswith("boat.md")
+
+
+def test_a_conversation_s_topic_is_kept_recorded_and_undone(
+    open_session: Open, settings: Settings, documents: Path
+) -> None:
+    by_rules = settings.knowledge.model_copy(update={"reword": False})
+    session = open_session(*["It grows in the garden."] * 4, knowledge=by_rules)
+    session.ingest([documents])
+    session.ask("Which trees grow in the garden behind the house?")
+    turn = session.ask("How many of them?")
+    assert "trees" in turn.query
+    assert session.records.turns(session.thread_id)[-1].query == turn.query
+    session.ask("Who painted the door of the house blue?")
+    session.undo()
+    session.undo()
+    assert "trees" in session.ask("How many of them?").query
+
+
+def test_a_whole_document_by_name(open_session: Open, documents: Path) -> None:
+    session = open_session("Seven apple trees grow in the garden behind the house.")
+    session.ingest([documents])
+    events = list(session.stream("Summarize house.md"))
+    turn = events[-1].turn
+    assert turn.citations[0].text == "Seven apple trees grow in the garden behind the house."
+    assert len(turn.passages) == 2
+    assert session.turns() == [turn]

@@ -93,10 +93,21 @@ class TestCommands:
         chat([f"/{name}"])
         assert "Nothing has been answered yet" in capsys.readouterr().err
 
-    @pytest.mark.parametrize("name", ["source", "correct", "remember", "forget", "thread", "docs", "memory edit x"])
+    @pytest.mark.parametrize("name", ["source", "correct", "remember", "forget", "thread", "memory edit x"])
     def test_those_that_need_more_say_so(self, name: str, chat: Chat, capsys: pytest.CaptureFixture[str]) -> None:
         chat([ASK, f"/{name}"], [ANSWER])
         assert f"Write: /{name.split()[0]} " in capsys.readouterr().err
+
+    def test_in_narrows_what_is_looked_into_until_it_is_lifted(
+        self, chat: Chat, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        script = [ANSWER, ANSWER]
+        _, conversation = chat(["/in sea.md", ASK, "/in", ASK], script)
+        assert "Looking only into sea.md" in capsys.readouterr().out
+        assert conversation.where is None
+        narrow, wide = conversation.session.turns()
+        assert not any(passage.source.endswith("house.md") for passage in narrow.passages)
+        assert any(passage.source.endswith("house.md") for passage in wide.passages)
 
     def test_sources_mark_what_was_cited(self, chat: Chat, capsys: pytest.CaptureFixture[str]) -> None:
         _, conversation = chat([ASK, "/sources", "/source 1", "/source 99"], [ANSWER])
@@ -121,7 +132,9 @@ class TestCommands:
         assert "There is no fact" in capsys.readouterr().err
 
     def test_undo_takes_the_last_turn_back(self, chat: Chat, capsys: pytest.CaptureFixture[str]) -> None:
-        _, conversation = chat([ASK, "And when was it built?", "/undo"], [ANSWER, "It was built in 1901."])
+        _, conversation = chat(
+            [ASK, "And when was it built?", "/undo"], [ANSWER, "When was the house built?", "In 1901."]
+        )
         assert [turn.question for turn in conversation.session.turns()] == [ASK]
         assert conversation.last is not None and conversation.last.question == ASK
         chat(["/undo"])

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from agent.cli import render
-from agent.cli.render import TurnPrinter, measures, place, tool_line
+from agent.cli.render import LEGEND, TurnPrinter, measures, place, signed, tool_line
 from agent.schema import (
     Citation,
     Done,
@@ -24,6 +24,7 @@ from agent.schema import (
     ToolCallFinished,
     Turn,
     Usage,
+    Verdict,
 )
 from knowledge.schema import Passage
 
@@ -35,9 +36,10 @@ CALL = ToolCall("c1", "calculator", {"expression": "17*23"}, "391", "ok", 0.012)
 
 
 def a_turn(status: str = "done", **changes: object) -> Turn:
+    answer = changes.pop("answer", "An answer.")
     parts = {"citations": (CITATION,), "passages": (PASSAGE,), "tool_calls": (CALL,), "usage": Usage(10, 84)}
     timings = Timings(retrieve=0.1, first_token=0.21, total=1.1)
-    return Turn("t1", "h1", "q?", "An answer.", status, timings=timings, **parts | changes)  # type: ignore[arg-type]
+    return Turn("t1", "h1", "q?", answer, status, timings=timings, **parts | changes)  # type: ignore[arg-type]
 
 
 def seen(events: Iterable[Event], monkeypatch: pytest.MonkeyPatch, columns: int = 60) -> str:
@@ -94,6 +96,50 @@ def test_markup_and_escapes_in_foreign_text_are_text_or_gone(monkeypatch: pytest
     shown = seen(events, monkeypatch, 120)
     assert "\x1b" not in shown and "\x07" not in shown
     assert shown.count("[bold]x[/]") >= 5
+
+
+SAID = "Blue is the door. [1] Green is the roof. The moon is made of cheese."
+VERDICTS = (Verdict(0, 17, "supported", 1), Verdict(22, 40, "partly", None, "x"), Verdict(41, 68, "not", None, "x"))
+
+
+def judged() -> list[Event]:
+    """An answer of three sentences, each followed by its verdict."""
+    supported, partly, unfounded = VERDICTS
+    return [
+        Token("Blue is the door."),
+        Token(" [1]"),
+        supported,
+        Token(" Green is the roof."),
+        partly,
+        Token(" The moon is made of cheese."),
+        unfounded,
+        Done(a_turn(answer=SAID, verdicts=VERDICTS)),
+    ]
+
+
+@pytest.mark.parametrize("columns", [24, 40, 60, 120])
+def test_a_sentence_without_support_bears_a_sign(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = seen(judged(), monkeypatch, columns)
+    answer = " ".join(shown.partition("\n\n")[0].split())
+    assert (
+        answer == "Blue is the door. [1] Green is the roof. ≈ The moon is made of cheese. ⚠" == signed(SAID, VERDICTS)
+    )
+    assert " ".join(LEGEND.split()) in " ".join(shown.split())
+    assert max(cell_len(line) for line in shown.splitlines()) <= columns
+
+
+def test_without_signs_there_is_no_legend(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [Token("Blue is the door."), VERDICTS[0], Done(a_turn(verdicts=VERDICTS[:1]))]
+    assert "≈" not in seen(events, monkeypatch)
+
+
+def test_a_pipe_gets_the_answer_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, aside = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(render, "out", lambda: Console(file=stream, width=60, soft_wrap=True))
+    monkeypatch.setattr(render, "err", lambda: Console(file=aside, width=60))
+    TurnPrinter().show(judged())
+    assert stream.getvalue().startswith(SAID + "\n")
+    assert "⚠" not in stream.getvalue()
 
 
 def test_places_and_measures() -> None:

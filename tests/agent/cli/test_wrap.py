@@ -75,3 +75,16 @@ def test_a_script_without_spaces_does_not_wait_for_one() -> None:
     writer = AnswerWriter(Console(file=stream, width=30, force_terminal=True, color_system=None))
     writer.feed("こんにちは")
     assert stream.getvalue() == "こんにちは"
+
+
+@given(st.lists(st.text(alphabet="ab .\n", max_size=12), max_size=6), st.integers(8, 30))
+def test_a_sign_stands_behind_the_last_word_and_fits(pieces: list[str], width: int) -> None:
+    stream = io.StringIO()
+    writer = AnswerWriter(Console(file=stream, width=width, force_terminal=True, color_system=None))
+    for piece in pieces:
+        writer.feed(piece)
+        writer.mark("⚠")
+    writer.finish()
+    shown = stream.getvalue()
+    assert shown.count("⚠") == len(pieces)
+    assert "".join(shown.split()).replace("⚠", "") == "".join("".join(pieces).split())

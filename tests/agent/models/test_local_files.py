@@ -9,6 +9,7 @@ from agent.config import ModelSettings
 from agent.errors import ConfigError, ModelFileInvalid, ModelNotFound, StorageError
 from agent.models import bundled
 from agent.models.local import LocalChatModel, build
+from tests.knowledge.embedders.minilm_gguf import write_minilm_gguf
 
 
 def write_lora(path: Path, *, seed: int = 0, architecture: str = "llama", width: int = 576) -> Path:
@@ -66,11 +67,9 @@ def test_more_context_than_was_trained_is_refused(gguf):
         LocalChatModel(path=gguf, context_tokens=9000)
 
 
-def test_an_embedder_does_not_chat(models_folder):
-    from knowledge.minilm import prepare_minilm
-
+def test_an_embedder_does_not_chat(tmp_path):
     with pytest.raises(ModelFileInvalid, match="does not generate text"):
-        LocalChatModel(path=prepare_minilm(models_folder))
+        LocalChatModel(path=write_minilm_gguf(tmp_path / "embedder.gguf"))
 
 
 def test_an_adapter_is_no_model_and_a_model_no_adapter(gguf, tmp_path):
