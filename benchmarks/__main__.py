@@ -9,8 +9,18 @@ import tempfile
 from pathlib import Path
 
 # Those that need the documents share one home, so that they are indexed once.
-NEED_DOCUMENTS = {"startup": True, "turns": True, "docs_questions": True, "checkpoints": True}
-NAMES = NEED_DOCUMENTS | {"threads_neighbour": False, "kills": False}
+NEED_DOCUMENTS = {"startup": True, "turns": True, "docs_questions": True, "followups": True, "checkpoints": True}
+NAMES = NEED_DOCUMENTS | {
+    "threads_neighbour": False,
+    "freshness": False,
+    "kills": False,
+    "index_kills": False,
+    "growth": False,
+    "groundedness": False,
+    "calibrate_relevance": False,
+    "chunking": False,
+    "heading_context": False,
+}
 
 
 def main() -> int:

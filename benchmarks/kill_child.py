@@ -11,7 +11,7 @@ from pathlib import Path
 from agent.config import Settings, load_settings
 from agent.schema import Done
 from agent.session import ChatSession
-from knowledge.embeddings import build_embeddings
+from knowledge.embedders import build_embeddings
 from knowledge.ingest import ingest
 
 THREAD = "kills"

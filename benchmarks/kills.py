@@ -32,12 +32,12 @@ from agent.records import Records
 from benchmarks.kill_child import EDITION, PAGE, PAGES, THREAD, edition_of
 from benchmarks.measure import Table, arguments, machine, publish
 from benchmarks.workspace import ROOT, config_file, private_settings
-from knowledge.embeddings import build_embeddings
+from knowledge.embedders import build_embeddings
 from knowledge.index import KnowledgeIndex
 from knowledge.ingest import ingest
 
 TURN_SECONDS = 2.0  # a turn takes about half of this, so kills fall into first, second and third turns
-INGEST_SECONDS = 0.6
+INGEST_SECONDS = 1.0
 START_SECONDS = 120.0
 
 
@@ -178,7 +178,8 @@ class Trial:
     def _look_at_index(self, moment: str) -> None:
         try:
             index = KnowledgeIndex.open(self.settings.index_folder, self._embeddings.fingerprint)
-            texts = " ".join(passage.text for passage in index.contents().passages)
+            sources = index.sources()
+            texts = " ".join(each.text for source in sources for each in index.passages(index.rows_of(source)))
             index.close()
         except RatchetError as error:
             self.outcome.corrupt_index += 1

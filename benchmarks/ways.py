@@ -14,7 +14,7 @@ from agent.models.bundled import prepare
 from agent.models.engine import SLOTS
 from agent.schema import Done, Token
 from agent.session import ChatSession
-from knowledge.embeddings import build_embeddings
+from knowledge.embedders import build_embeddings
 from knowledge.index import KnowledgeIndex
 from knowledge.llama import start_server
 from knowledge.retriever import HybridRetriever

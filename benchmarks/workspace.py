@@ -92,7 +92,7 @@ def workspace(docs: Path, home: Path | None = None, **sections: Any) -> Iterator
 
 def ingest_docs(settings: Settings, docs: Path) -> None:
     """Index `docs` as `ratchet ingest` does, without loading the chat model."""
-    from knowledge.embeddings import build_embeddings
+    from knowledge.embedders import build_embeddings
     from knowledge.ingest import ingest
 
     embeddings = build_embeddings(settings.knowledge.embedder, settings.models_folder)

@@ -10,32 +10,34 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from knowledge.embeddings import LlamaEmbeddings, build_embeddings
+    from knowledge.embedders import CachedEmbeddings, Embedder, build_embeddings
     from knowledge.index import KnowledgeIndex
     from knowledge.retriever import HybridRetriever
     from knowledge.schema import FileFailure, IngestProgress, IngestReport, Passage, Retrieval
     from knowledge.text import sanitize
 
 _HOMES = {
+    "CachedEmbeddings": "embedders",
+    "Embedder": "embedders",
     "FileFailure": "schema",
     "HybridRetriever": "retriever",
     "IngestProgress": "schema",
     "IngestReport": "schema",
     "KnowledgeIndex": "index",
-    "LlamaEmbeddings": "embeddings",
     "Passage": "schema",
     "Retrieval": "schema",
-    "build_embeddings": "embeddings",
+    "build_embeddings": "embedders",
     "sanitize": "text",
 }
 
 __all__ = [
+    "CachedEmbeddings",
+    "Embedder",
     "FileFailure",
     "HybridRetriever",
     "IngestProgress",
     "IngestReport",
     "KnowledgeIndex",
-    "LlamaEmbeddings",
     "Passage",
     "Retrieval",
     "build_embeddings",

@@ -59,5 +59,32 @@ class EmbedderMismatch(KnowledgeError):
     """The index was made with another embedder; its vectors mean nothing to this one."""
 
 
+class QuestionSetError(KnowledgeError):
+    """A file of test questions or judgments that is not of the expected form."""
+
+    exit_code = 2
+
+
+class AdapterDamaged(KnowledgeError):
+    """The bytes of a collection's query adapter are not what was written."""
+
+
+class RerankerError(KnowledgeError):
+    """The reranker cannot be built or did not answer."""
+
+
 class StorageError(KnowledgeError):
     """The disk refused a write: full, read-only, or no permission."""
+
+
+class IngestInterrupted(KeyboardInterrupt):
+    """Ctrl-C during an ingest, which has ended in order: no error, but told in the same three sentences.
+
+    Whoever does not know of it sees the KeyboardInterrupt that it is.
+    """
+
+    def __init__(self, what: str, *, kept: str, fix: str) -> None:
+        super().__init__(" ".join((what, kept, fix)))
+        self.what = what
+        self.kept = kept
+        self.fix = fix

@@ -21,10 +21,12 @@ class Passage:
         id: SHA-256 hex digest over source, position and text; stable while those are unchanged.
         source: absolute path of the file.
         text: the exact text of lines `start_line`..`end_line` of the extracted document.
-        start_line: first line, 1-based, counted in the page's text where there are pages.
+        start_line: first line, 1-based, counted in the text of the page or part where there are some.
         end_line: last line, inclusive.
         page: 1-based page number for paged formats, else None.
         heading: the path of headings above the text, joined by " › "; may be empty.
+        part: which part of the file the lines are counted in, such as "slide 3" or "sheet Prices"; may be empty.
+        unit: what `start_line` and `end_line` count, "line" or "row".
         score: fused retrieval score, higher is better; 0.0 outside a retrieval.
         similarity: cosine similarity to the query, in [-1, 1]; 0.0 outside a retrieval.
     """
@@ -36,15 +38,18 @@ class Passage:
     end_line: int
     page: int | None = None
     heading: str = ""
+    part: str = ""
+    unit: str = "line"
     score: float = 0.0
     similarity: float = 0.0
 
     @property
     def locator(self) -> str:
-        """Where in the file, for people: "page 3, lines 4-9" or "lines 10-24"."""
-        span = f"{self.start_line}-{self.end_line}"
-        lines = f"line {self.start_line}" if self.start_line == self.end_line else f"lines {span}"
-        return f"page {self.page}, {lines}" if self.page is not None else lines
+        """Where in the file, for people: "page 3, lines 4-9", "sheet Prices, row 7" or "lines 10-24"."""
+        one = self.start_line == self.end_line
+        lines = f"{self.unit} {self.start_line}" if one else f"{self.unit}s {self.start_line}-{self.end_line}"
+        page = f"page {self.page}" if self.page is not None else ""
+        return ", ".join(filter(None, (self.part, page, lines)))
 
     def scored(self, score: float, similarity: float) -> Passage:
         """The same passage with retrieval scores."""
@@ -71,6 +76,23 @@ class Passage:
     def from_document(cls, document: Document) -> Passage:
         """The inverse of `to_document`."""
         return cls.from_json({**document.metadata, "text": document.page_content})
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFilter:
+    """Which files a search may look into; what is left empty does not restrict.
+
+    Attributes:
+        paths: glob patterns (`fnmatch`) of which the absolute path must match one; a folder stands for all below it.
+        suffixes: file name endings, lower case, with the dot.
+        modified_after: seconds since the epoch, inclusive.
+        modified_before: seconds since the epoch, exclusive.
+    """
+
+    paths: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    modified_after: float | None = None
+    modified_before: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +124,46 @@ class FileFailure:
 
 @dataclass(frozen=True, slots=True)
 class IngestProgress:
-    """A step of an ingest: `done` of `total` in the named phase ("reading", "embedding", "saving")."""
+    """How far an ingest is.
+
+    Attributes:
+        phase: "scanning", "working" (files are read and their passages embedded) or "saving".
+        files: files done with.
+        files_total: files to look into; unchanged ones are not among them.
+        passages: passages that have their vectors.
+        passages_total: passages in all, as far as can be told: of files not read yet, by their length.
+        rate: passages per second of late; 0.0 while there is nothing to tell it from.
+        seconds_left: until all is embedded, at this rate; None while it cannot be told.
+        detail: the file at hand; may be empty.
+    """
 
     phase: str
-    done: int
-    total: int
+    files: int = 0
+    files_total: int = 0
+    passages: int = 0
+    passages_total: int = 0
+    rate: float = 0.0
+    seconds_left: float | None = None
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What an ingest did. File counts but for `passages` (in the index now) and `embedded`.
+    """What an ingest did, in numbers of files where nothing else is said.
 
-    `skipped` counts files in the folders whose type cannot be read.
+    Attributes:
+        added: files that are new in the index.
+        updated: files whose content had changed.
+        unchanged: files that are as they were.
+        removed: files that have left the folders.
+        failed: files that cannot be read, those that were reported earlier and have not changed left out.
+        passages: passages in the index now.
+        embedded: texts that were embedded.
+        seconds: how long it took.
+        skipped: files in the folders whose type cannot be read.
+        moved: files that stand elsewhere with the same content.
+        failing: files reported as failed by an earlier ingest, and unchanged since.
+        missing: folders and files of earlier ingests that are not there; what they held stays in the index.
     """
 
     added: int
@@ -126,6 +175,9 @@ class IngestReport:
     embedded: int
     seconds: float
     skipped: int = 0
+    moved: int = 0
+    failing: int = 0
+    missing: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as printed by `ingest --json`."""

@@ -107,8 +107,8 @@ def test_exit_codes_are_documented_as_they_are() -> None:
 
 
 def test_file_types_are_documented_as_they_are() -> None:
-    section = text_of("docs/knowledge.md").partition("## Which file types")[2].partition("##")[0]
-    assert set(re.findall(r"`(\.\w+)`", section)) == set(LOADERS)
+    table = text_of("docs/formats.md").partition("## ")[0]
+    assert set(re.findall(r"`(\.\w+)`", table)) == set(LOADERS)
 
 
 @cache

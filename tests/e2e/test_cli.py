@@ -132,6 +132,20 @@ def test_ask_json_answers_from_the_document_and_the_citation_checks_out(home: Ho
     assert done.stderr == ""
 
 
+def test_ask_summarizes_a_whole_document_in_its_own_words(home: Home) -> None:
+    done = home.run("ask", "--json", "Summarize guide.md")
+    assert done.returncode == 0, done.stderr
+    turn = json.loads(done.stdout)
+    for said in ("**Warranty**", "**Cleaning**", "24 months", "Rinse the filter"):
+        assert said in turn["answer"], said
+    assert all(citation["text"] in GUIDE for citation in turn["citations"])
+    assert len(turn["citations"]) == 2
+    assert turn["usage"]["completion_tokens"] == 0
+    unknown = home.run("ask", "Summarize guides.md")
+    assert "guide.md" in unknown.stdout
+    assert unknown.returncode == 0
+
+
 def test_ask_json_shows_the_tool_call(home: Home) -> None:
     turn = json.loads(home.run("ask", "--json", "What is 17*23?").stdout)
     (call,) = turn["tool_calls"]
