@@ -13,8 +13,8 @@ _LINES = (
     ("dense, p95", "dense_p95", "#1f6feb", "5 4"),
     ("words, p50", "lexical_p50", "#c2410c", ""),
     ("words, p95", "lexical_p95", "#c2410c", "5 4"),
-    ("both, p50", "both_p50", "#15803d", ""),
-    ("both, p95", "both_p95", "#15803d", "5 4"),
+    ("whole search, p50", "search_p50", "#15803d", ""),
+    ("whole search, p95", "search_p95", "#15803d", "5 4"),
 )
 
 

@@ -143,23 +143,15 @@ class HybridRetriever(BaseRetriever):
         allowed = None if where is None else self.index.rows_where(where)
         vector = self.embeddings.query_vector(query)
         moved = vector if self.adapter is None else self.adapter.apply(vector)
-        near, _ = self.index.search_dense(moved, pool, allowed)
         weights = dict.fromkeys(query_terms(query), 1.0)
         ceiling = sum(self._rarity(weights).values())
-        candidates = self._candidates(near, weights, pool, allowed)
-        ranking = self._scored(candidates, (vector, moved), weights, ceiling)
-        if self.feedback and weights and len(ranking.rows):
-            weights = self._with_feedback(weights, ranking)
-            candidates = np.union1d(candidates, self._candidates(near, weights, pool, allowed))
-            ranking = self._scored(candidates, (vector, moved), weights, ceiling)
+        near, _ = self.index.search_dense(moved, pool, allowed)
+        rows = np.union1d(near, self.index.search_lexical(weights, pool, allowed)[0])
+        ranking = self._scored(rows, (vector, moved), weights, ceiling)
+        if self.feedback and weights and len(rows):
+            # Only the candidates are scored again: looking for others as well changed no measured figure.
+            ranking = self._scored(rows, (vector, moved), self._with_feedback(weights, ranking), ceiling)
         return ranking
-
-    def _candidates(
-        self, near: np.ndarray, weights: Mapping[str, float], pool: int, allowed: np.ndarray | None
-    ) -> np.ndarray:
-        import numpy as np
-
-        return np.union1d(near, self.index.search_lexical(weights, pool, allowed)[0])
 
     def _scored(
         self, rows: np.ndarray, query: tuple[np.ndarray, np.ndarray], weights: Mapping[str, float], ceiling: float

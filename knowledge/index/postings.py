@@ -16,6 +16,7 @@ import hashlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -55,6 +56,7 @@ class Postings:
         return slice(int(self.starts[at]), int(self.starts[at + 1]))
 
 
+@lru_cache(maxsize=100_000)
 def term_hash(term: str) -> int:
     """The 64 bits by which a term is known."""
     return int.from_bytes(hashlib.blake2b(term.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _T = TypeVar("_T")
+_MOST_FREQUENCIES = 200_000  # terms whose frequency is remembered while the index is open
 
 
 class KnowledgeIndex:
@@ -55,6 +56,7 @@ class KnowledgeIndex:
         hidden = zip(state.segments, self._deleted, strict=True)
         self._segments = [Segment(generation, facts, deleted) for facts, deleted in hidden]
         average = sum(facts.terms for facts in state.segments) / max(self._rows, 1)
+        self._frequencies: dict[str, int] = {}
         self._scorers = [Scorer(segment.postings, average) for segment in self._segments]
 
     @classmethod
@@ -138,7 +140,7 @@ class KnowledgeIndex:
 
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
         """How many passages hold each term; deleted ones count until their segment is rewritten."""
-        return {term: self._frequency(term_hash(term)) for term in terms}
+        return {term: self._frequency(term) for term in terms}
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
         """The vectors of these rows, float32 [len(rows), d]; of large segments right to 3 decimals (float16)."""
@@ -229,11 +231,20 @@ class KnowledgeIndex:
             name = self._segments[number].facts.name
             raise corrupt(self.folder, f"the passages of {name} cannot be read ({error})") from error
 
-    def _frequency(self, term: int) -> int:
-        spans = [segment.postings.find(term) for segment in self._segments]
-        return sum(span.stop - span.start for span in spans)
+    def _frequency(self, term: str) -> int:
+        known = self._frequencies.get(term)
+        if known is None:
+            hashed = term_hash(term)
+            spans = [segment.postings.find(hashed) for segment in self._segments]
+            known = sum(span.stop - span.start for span in spans)
+            if len(self._frequencies) < _MOST_FREQUENCIES:
+                self._frequencies[term] = known
+        return known
 
     def _weighted(self, weights: Mapping[str, float]) -> list[tuple[int, float]]:
         """Hashes of the terms, with what they contribute at most."""
-        terms = [(term_hash(term), weight) for term, weight in weights.items() if weight > 0]
-        return [(term, weight * bm25.idf(self._rows, self._frequency(term))) for term, weight in terms]
+        return [
+            (term_hash(term), weight * bm25.idf(self._rows, self._frequency(term)))
+            for term, weight in weights.items()
+            if weight > 0
+        ]
