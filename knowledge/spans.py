@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from knowledge.claims import Claim, content_words
 
+_ROW = " | "  # between the cells of a table
 _SPAN = re.compile(r"[^\n.!?]*(?:[.!?](?!\s|$)[^\n.!?]*)*(?:[.!?]+|\n|$)")
 _TELLING = 2.0  # how much more a name or number counts than a word, in choosing the span
 _HINT = 0.2  # what a hint adds to the share of words in common
@@ -24,14 +25,21 @@ class Span:
 
 
 def spans_of(text: str) -> list[Span]:
-    """The sentences of a passage, and each pair of neighbours, without surrounding white space."""
+    """The sentences of a passage, and each pair of neighbours, without surrounding white space.
+
+    Rows of a table stand alone: what one says of its subject is not true of the next.
+    """
     single: list[Span] = []
     for match in _SPAN.finditer(text):
         body = match.group()
         if body.strip():
             start = match.start() + len(body) - len(body.lstrip())
             single.append(Span(start, match.start() + len(body.rstrip()), content_words(body)))
-    pairs = [Span(a.start, b.end, a.words | b.words) for a, b in zip(single, single[1:], strict=False)]
+    pairs = [
+        Span(a.start, b.end, a.words | b.words)
+        for a, b in zip(single, single[1:], strict=False)
+        if not (_ROW in text[a.start : a.end] and _ROW in text[b.start : b.end])
+    ]
     return single + pairs
 
 

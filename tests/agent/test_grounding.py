@@ -223,3 +223,11 @@ def test_any_sentence_against_any_passage_gives_a_span_of_it(sentence: str, text
         if judgement.nearest is not None:
             index, span = judgement.nearest
             assert index == 0 and 0 <= span.start < span.end <= len(text)
+
+
+def test_a_row_of_a_table_supports_nothing_about_another_row() -> None:
+    evidence = Evidence([Passage("1", "/prices.csv", "Heron 3 | 199 | 12\nIbis 1 | 89 | 40", 2, 3, unit="row")])
+    assert evidence.support("The price of the Ibis 1 is 199.") is None
+    found = evidence.support("The Ibis 1: 89, and 40 of them.")
+    assert found is not None
+    assert evidence.passages[0].text[found[1].start : found[1].end] == "Ibis 1 | 89 | 40"
