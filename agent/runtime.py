@@ -13,6 +13,7 @@ from agent.context import Budget, budget_for, digest, to_compact
 from agent.errors import IndexMissing, ModelError
 from agent.followups import focus_after
 from agent.schema import Citation, Fact, Timings, ToolCall, Turn, Usage, Verdict
+from knowledge.reranking import build_reranker
 from knowledge.schema import Passage, Retrieval, SearchFilter
 from tools.registry import Resources, build_tools, hints_for
 
@@ -44,7 +45,10 @@ class Runtime:
     def __init__(self, settings: Settings, model: BaseChatModel | None = None) -> None:
         self.settings = settings
         self._stack = ExitStack()
+        self.index: KnowledgeIndex | None = None
+        self.retriever: HybridRetriever | None = None
         self._retired: KnowledgeIndex | None = None
+        self._reranker = build_reranker(settings.knowledge.reranker)
         self.finished: Turn | None = None
         self._loading = _InBackground(lambda: model or self._load_model(settings))
         try:
@@ -84,30 +88,38 @@ class Runtime:
         self._stack.callback(self.facts.close)
 
     def _open_documents(self) -> None:
+        """Open the index that is current; what was open before stays in use should that fail.
+
+        Raises:
+            IndexCorrupt, EmbedderMismatch, AdapterDamaged: it cannot be used.
+        """
         from knowledge.index import KnowledgeIndex
-        from knowledge.reranking import build_reranker
         from knowledge.retriever import HybridRetriever
 
-        self.index: KnowledgeIndex | None = None
-        self.retriever: HybridRetriever | None = None
-        self._pointer = self._current()
-        try:
-            self.index = KnowledgeIndex.open(self.settings.index_folder, self.embeddings.fingerprint)
-        except IndexMissing:
-            return
-        knowledge = self.settings.knowledge
-        self.retriever = HybridRetriever.over(
-            self.index, self.embeddings, top_k=knowledge.top_k, reranker=build_reranker(knowledge.reranker)
-        )
+        state = self._current()
+        index: KnowledgeIndex | None = None
+        retriever: HybridRetriever | None = None
+        if state[0]:
+            index = KnowledgeIndex.open(self.settings.index_folder, self.embeddings.fingerprint)
+            try:
+                retriever = HybridRetriever.over(
+                    index, self.embeddings, top_k=self.settings.knowledge.top_k, reranker=self._reranker
+                )
+            except BaseException:
+                index.close()
+                raise
+        self.index, self.retriever, self._state = index, retriever, state
 
-    def _current(self) -> str:
-        """What names the current generation of the index; empty while there is none."""
+    def _current(self) -> tuple[str, int]:
+        """What tells one state of the documents from another: the index that is current, and its query adapter."""
         from knowledge.index.generations import read_pointer
+        from knowledge.query_adapter import version
 
+        folder = self.settings.index_folder
         try:
-            return read_pointer(self.settings.index_folder)
+            return read_pointer(folder), version(folder)
         except IndexMissing:
-            return ""
+            return "", 0
 
     def refresh_documents(self) -> None:
         """Open the newest generation of the index if another one has become current; never during a turn.
@@ -115,14 +127,15 @@ class Runtime:
         The one before stays open until the next change: a search on another thread may still be reading it.
 
         Raises:
-            IndexCorrupt, EmbedderMismatch: the new one cannot be used.
+            IndexCorrupt, EmbedderMismatch, AdapterDamaged: the new one cannot be used; the next call tries again.
         """
-        if self._current() == self._pointer:
+        if self._current() == self._state:
             return
+        before = self.index
+        self._open_documents()
         if self._retired is not None:
             self._retired.close()
-        self._retired = self.index
-        self._open_documents()
+        self._retired = before
         self._wire()
 
     def use_model(self, settings: Settings) -> None:
@@ -245,7 +258,7 @@ class Runtime:
 
     def close(self) -> None:
         """Release everything; safe to call twice."""
-        for index in (self._retired, getattr(self, "index", None)):
+        for index in (self._retired, self.index):
             if index is not None:
                 index.close()
         self._stack.close()

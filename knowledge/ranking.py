@@ -28,13 +28,8 @@ _WORD = re.compile(r"\w+")
 _SAME = 0.9
 
 
-def idf(documents: int, frequency: int) -> float:
-    """How much a term says that `frequency` of `documents` passages hold; as in Lucene, never negative."""
-    return math.log(1 + (documents - frequency + 0.5) / (frequency + 0.5))
-
-
 def fuse(cosines: np.ndarray, words: np.ndarray, ceiling: float) -> np.ndarray:
-    """One score per candidate, at most 1 + `WORDS`.
+    """One score per candidate, at most 1 + `WORDS` where no passage exceeds the ceiling.
 
     Args:
         cosines: similarity to the query, float32 [n].

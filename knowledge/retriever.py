@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from knowledge.analysis import query_terms, terms
 from knowledge.embedders import Embedder
 from knowledge.index import KnowledgeIndex
 from knowledge.query_adapter import QueryAdapter
-from knowledge.ranking import expanded, fuse, idf, without_repeats
+from knowledge.ranking import expanded, fuse, without_repeats
 from knowledge.relevance import RELEVANT, confidence
 from knowledge.schema import Passage, Retrieval, SearchFilter
 from knowledge.text import sanitize
@@ -110,7 +110,7 @@ class HybridRetriever(BaseRetriever):
 
     def coverage(self, query: str, passage: Passage) -> float:
         """How much of the query a passage speaks of: its terms, weighted by rarity, in [0, 1]."""
-        rarity = self._rarity(query_terms(query))
+        rarity = self.index.rarity(query_terms(query))
         held = {*terms(passage.text), *terms(passage.heading)}
         total = sum(rarity.values())
         return sum(weight for term, weight in rarity.items() if term in held) / total if total else 0.0
@@ -144,14 +144,19 @@ class HybridRetriever(BaseRetriever):
         vector = self.embeddings.query_vector(query)
         moved = vector if self.adapter is None else self.adapter.apply(vector)
         weights = dict.fromkeys(query_terms(query), 1.0)
-        ceiling = sum(self._rarity(weights).values())
+        ceiling = self._ceiling(weights)
         near, _ = self.index.search_dense(moved, pool, allowed)
         rows = np.union1d(near, self.index.search_lexical(weights, pool, allowed)[0])
         ranking = self._scored(rows, (vector, moved), weights, ceiling)
         if self.feedback and weights and len(rows):
             # Only the candidates are scored again: looking for others as well changed no measured figure.
-            ranking = self._scored(rows, (vector, moved), self._with_feedback(weights, ranking), ceiling)
+            weights = self._with_feedback(weights, ranking)
+            ranking = self._scored(rows, (vector, moved), weights, max(ceiling, self._ceiling(weights) / 2))
         return ranking
+
+    def _ceiling(self, weights: Mapping[str, float]) -> float:
+        """BM25 of a passage that holds all these terms to saturation."""
+        return sum(weights[term] * rarity for term, rarity in self.index.rarity(weights).items())
 
     def _scored(
         self, rows: np.ndarray, query: tuple[np.ndarray, np.ndarray], weights: Mapping[str, float], ceiling: float
@@ -167,11 +172,7 @@ class HybridRetriever(BaseRetriever):
     def _with_feedback(self, weights: Mapping[str, float], ranking: Ranking) -> dict[str, float]:
         best = self.index.passages(ranking.rows[:_FEEDBACK])
         texts: Sequence[list[str]] = [terms(f"{passage.heading}\n{passage.text}") for passage in best]
-        return expanded(weights, texts, ranking.scores[:_FEEDBACK].tolist(), self._rarity)
-
-    def _rarity(self, names: Iterable[str]) -> dict[str, float]:
-        frequencies = self.index.document_frequencies(names)
-        return {term: idf(self.index.size, count) for term, count in frequencies.items()}
+        return expanded(weights, texts, ranking.scores[:_FEEDBACK].tolist(), self.index.rarity)
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any

@@ -142,6 +142,10 @@ class KnowledgeIndex:
         """How many passages hold each term; deleted ones count until their segment is rewritten."""
         return {term: self._frequency(term) for term in terms}
 
+    def rarity(self, terms: Iterable[str]) -> dict[str, float]:
+        """How much each term says: its idf in BM25, above 0."""
+        return {term: self._idf(term) for term in terms}
+
     def vectors(self, rows: np.ndarray) -> np.ndarray:
         """The vectors of these rows, float32 [len(rows), d]; of large segments right to 3 decimals (float16)."""
         import numpy as np
@@ -231,6 +235,10 @@ class KnowledgeIndex:
             name = self._segments[number].facts.name
             raise corrupt(self.folder, f"the passages of {name} cannot be read ({error})") from error
 
+    def _idf(self, term: str) -> float:
+        # Over all rows, deleted ones too: the frequencies count those as well.
+        return bm25.idf(self._rows, self._frequency(term))
+
     def _frequency(self, term: str) -> int:
         known = self._frequencies.get(term)
         if known is None:
@@ -243,8 +251,4 @@ class KnowledgeIndex:
 
     def _weighted(self, weights: Mapping[str, float]) -> list[tuple[int, float]]:
         """Hashes of the terms, with what they contribute at most."""
-        return [
-            (term_hash(term), weight * bm25.idf(self._rows, self._frequency(term)))
-            for term, weight in weights.items()
-            if weight > 0
-        ]
+        return [(term_hash(term), weight * self._idf(term)) for term, weight in weights.items() if weight > 0]

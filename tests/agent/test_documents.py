@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from agent.config import Settings
 from agent.documents import add, file_endings, local_paths
 from agent.session import ChatSession
-from knowledge.errors import IndexMissing
+from knowledge.errors import EmbedderMismatch, IndexMissing
+from knowledge.query_adapter import QueryAdapter
 from tests.agent.scripted import ScriptedModel
 from tests.knowledge.words import WordEmbedder
 
@@ -48,6 +50,33 @@ def test_what_others_ingest_is_seen_and_nothing_is_opened_twice(
     assert session.passages_indexed == 2
     assert index is not None
     assert index.sources(), "a search that is under way may still read the generation before"
+
+
+def test_documents_that_cannot_be_opened_are_refused_each_time_and_found_again(
+    session: ChatSession, settings: Settings, docs: Path
+) -> None:
+    runtime = session._runtime
+    add(settings, WordEmbedder(), [docs])
+    runtime.refresh_documents()
+    before = runtime.index
+    add(settings, WordEmbedder("other"), [docs], rebuild=True)
+    for _ in range(2):
+        with pytest.raises(EmbedderMismatch):
+            runtime.refresh_documents()
+        assert runtime.index is before
+    add(settings, WordEmbedder(), [docs], rebuild=True)
+    runtime.refresh_documents()
+    assert session.search("filter").passages
+
+
+def test_an_adapter_that_was_learned_meanwhile_is_used(session: ChatSession, settings: Settings, docs: Path) -> None:
+    runtime = session._runtime
+    add(settings, WordEmbedder(), [docs])
+    runtime.refresh_documents()
+    assert runtime.retriever is not None and runtime.retriever.adapter is None
+    QueryAdapter(np.zeros((64, 64), dtype=np.float32), WordEmbedder().fingerprint).save(settings.index_folder)
+    runtime.refresh_documents()
+    assert runtime.retriever.adapter is not None
 
 
 def test_a_session_ingests_names_and_everything_again(session: ChatSession, docs: Path) -> None:

@@ -14,6 +14,7 @@ from langchain_tests.integration_tests import RetrieversIntegrationTests
 from knowledge.embedders import Embedder
 from knowledge.index import IndexWriter, KnowledgeIndex
 from knowledge.ingest import ingest
+from knowledge.ranking import WORDS
 from knowledge.resolve import resolve
 from knowledge.retriever import HybridRetriever
 from knowledge.schema import SearchFilter
@@ -117,6 +118,24 @@ def test_words_of_the_first_passages_find_others_without_the_query_s_own(tmp_pat
             for each in (plain, plain.model_copy(update={"feedback": True}))
         ]
     assert places[1] == 1 < places[0]
+
+
+def test_deleted_passages_leave_scores_and_coverage_in_bounds(tmp_path: Path, words: WordEmbedder) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    for number in range(20):
+        (folder / f"{number}.txt").write_text(f"The turbine number{number} turns.")
+    ingest([folder], tmp_path / "index", words)
+    for number in range(3):
+        (folder / f"{number}.txt").unlink()
+    ingest([folder], tmp_path / "index", words)
+    with closing(KnowledgeIndex.open(tmp_path / "index", words.fingerprint)) as index:
+        assert index.document_frequencies(["turbin"])["turbin"] > index.size, "else nothing is shown here"
+        retriever = HybridRetriever(index=index, embeddings=words)
+        assert all(-1 <= score <= 1 + 2 * WORDS for _, score in retriever.rank("turbine", 20))
+        (best, *_) = retriever.search("turbine number7").passages
+        assert 0 <= retriever.coverage("turbine number7", best) <= 1
+        assert 0 <= retriever.coverage("turbine alpha9", best) <= 1
 
 
 class ByLength:
