@@ -170,7 +170,7 @@ def build(name: str, given: Surroundings) -> SentenceTransformerEmbeddings:
 
 
 def _is_overlong(model: SentenceTransformer, text: str) -> bool:
-    limit = model.max_seq_length
+    limit: int | None = model.max_seq_length
     prompt = max((prompt or "" for prompt in model.prompts.values()), key=len, default="")
     if not limit or len((prompt + text).encode()) < limit - _AROUND:  # no tokenizer makes more tokens than bytes
         return False
