@@ -12,6 +12,7 @@ import unicodedata
 from typing import Any
 
 _WORD = re.compile(r"\w+")
+_DIACRITICS = re.compile("[\u0300-\u036f]+")
 _MOST_TERMS = 64
 _STOPWORDS = frozenset(
     "a an and are as at be been but by can could did do does for from had has have he her his how i if in into is it "
@@ -43,7 +44,7 @@ def query_terms(query: str) -> list[str]:
 def _words(text: str) -> list[str]:
     text = text.lower()
     if not text.isascii():
-        text = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+        text = _DIACRITICS.sub("", unicodedata.normalize("NFKD", text))
     return _WORD.findall(text)
 
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 _WORD = re.compile(r"[^\W_]+(?:[._][^\W_]+|['’](?:[st]|re|ve|ll|d|m)\b)*", re.IGNORECASE)
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _BREAK = re.compile(r"[.!?:\n“\"]")
-_CODE = re.compile(r"`+([^`\n]+)`+")
+_CODE = re.compile(r"(?<!`)`+([^`\n]+)`+")  # begun only where backticks begin: linear on a run of them
 _STOP = frozenset(
     "a an and are as at be been being but by can could do does did for from had has have he her his how i if in into "
     "is it its just may might more most must my no nor not of on or our out over she should so some such than that "

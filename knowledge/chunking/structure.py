@@ -16,12 +16,12 @@ from knowledge.chunking.tokens import cut_line
 
 HEADING_SEPARATOR = " › "
 _HEADING_TOKENS = 60
-_HEADING = re.compile(r" {0,3}(#{1,6})\s+(.+?)(?:\s+#+)?\s*$")
+# Patterns hold no two quantifiers that can match the same blanks: a line may be as long as its file.
+_HASHES = re.compile(r" {0,3}(#{1,6})\s")
 _UNDERLINE = re.compile(r" {0,3}(=+|-+)\s*$")
-_ATTRIBUTES = re.compile(r"\s*\{[^{}]*\}$")
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 _ITEM = re.compile(r"(\s*)(?:[-*+]|\d{1,9}[.)])\s")
-_DELIMITER = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
+_DELIMITER_CELL = re.compile(r"\s*:?-+:?\s*")
 # Comments and decorators right above a symbol belong to it.
 _ABOVE_SYMBOL = ("@", "#", "//", "/*", "*", "--", ";")
 
@@ -109,9 +109,27 @@ def _heading(lines: Sequence[str], block: Block) -> tuple[int, str]:
         return 0, ""
     if block.end > block.start:
         rule = _UNDERLINE.match(lines[block.end - 1])
-        return (1 if rule.group(1)[0] == "=" else 2, _ATTRIBUTES.sub("", first.strip())) if rule else (0, "")
-    found = _HEADING.match(first)
-    return (len(found.group(1)), _ATTRIBUTES.sub("", found.group(2))) if found else (0, "")
+        return (1 if rule.group(1)[0] == "=" else 2, _without_attributes(first.strip())) if rule else (0, "")
+    level, title = _atx_heading(first)
+    return level, _without_attributes(title)
+
+
+def _atx_heading(line: str) -> tuple[int, str]:
+    """Level and title of a line that begins with #, without the # that may close it; level 0 for other lines."""
+    found = _HASHES.match(line)
+    title = line[found.end() :].strip() if found else ""
+    if not found or not title:
+        return 0, ""
+    unclosed = title.rstrip("#")
+    return len(found.group(1)), unclosed.rstrip() if unclosed[-1:].isspace() else title
+
+
+def _without_attributes(title: str) -> str:
+    """The title without the {#name .class} behind it."""
+    start = title.rfind("{")
+    if start < 0 or title.find("}", start) != len(title) - 1:
+        return title
+    return title[:start].rstrip()
 
 
 def _shortened(title: str) -> str:
@@ -159,7 +177,7 @@ def _blocks(lines: Sequence[str], first: int, last: int, *, markdown: bool) -> I
                 yield Block(start, number, "fence")
                 start, fence = 0, ""
             continue
-        heading = markdown and _HEADING.match(line)
+        heading = markdown and _atx_heading(line)[0] > 0
         if start and (mark or heading or not line.strip()):
             yield _paragraph(lines, start, number - 1, markdown)
             start = 0
@@ -183,5 +201,11 @@ def _underlined(lines: Sequence[str], number: int) -> bool:
 
 
 def _paragraph(lines: Sequence[str], start: int, end: int, markdown: bool) -> Block:
-    table = markdown and end > start and "|" in lines[start - 1] and _DELIMITER.match(lines[start])
+    table = markdown and end > start and "|" in lines[start - 1] and _delimits(lines[start])
     return Block(start, end, "table" if table else "paragraph")
+
+
+def _delimits(line: str) -> bool:
+    """Whether the line parts a table's header from its rows: cells of dashes, with colons for the alignment."""
+    cells = line.strip().removeprefix("|").removesuffix("|").split("|")
+    return all(map(_DELIMITER_CELL.fullmatch, cells))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from knowledge.index.postings import Postings
@@ -49,6 +50,8 @@ class Scorer:
         self._postings = postings
         norm = K1 * (1 - B + B * postings.lengths / max(average, 1.0))
         self._norm = norm.astype("f4")
+        # The same words are asked for again and again; bounded, as queries come from outside.
+        self._find = lru_cache(maxsize=10_000)(postings.find)
 
     def scores(self, terms: Sequence[Weighted], rows: np.ndarray) -> np.ndarray:
         """BM25 of some rows, which ascend; float32 [len(rows)]."""
@@ -56,7 +59,7 @@ class Scorer:
 
         found = np.zeros(len(rows), dtype=np.float32)
         for term, factor in terms:
-            self._add(found, rows, self._postings.find(term), factor)
+            self._add(found, rows, self._find(term), factor)
         return found
 
     def search(self, terms: Sequence[Weighted], k: int, excluded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +72,7 @@ class Scorer:
         """
         import numpy as np
 
-        spans = [(self._postings.find(term), factor) for term, factor in terms]
+        spans = [(self._find(term), factor) for term, factor in terms]
         spans = sorted((each for each in spans if each[0].stop > each[0].start), key=_length)
         scores = np.zeros(len(self._norm), dtype=np.float32)
         ahead = sum(factor for _, factor in spans)

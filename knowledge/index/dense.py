@@ -204,6 +204,7 @@ class Dense:
     def _search(
         self, vector: np.ndarray, k: int, bits: np.ndarray | None, probes: int
     ) -> tuple[np.ndarray, np.ndarray]:
+        """The k nearest of the rows in `bits`, which are at least k; in all lists when the probed ones hold fewer."""
         import numpy as np
 
         if k < 1:
@@ -216,4 +217,6 @@ class Dense:
         faiss.omp_set_num_threads(1)  # for this thread alone: one query is too little work to share
         cosines, rows = self._index.search(vector.reshape(1, -1), k, params=kind(**options))
         found = rows[0] >= 0
+        if self._layout.lists > probes and int(found.sum()) < k:
+            return self._search(vector, k, bits, self._layout.lists)
         return rows[0][found], cosines[0][found]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from knowledge.chunking import split
-from knowledge.errors import DocumentError
+from knowledge.errors import DocumentError, RatchetError
 from knowledge.index import FileEntry
 from knowledge.ingest.scan import Found, reason
 from knowledge.loaders import MAX_FILE_BYTES
@@ -139,7 +139,12 @@ def _made(file: Found, entry: FileEntry, read: list[Document] | DocumentError | 
         raise read
     if isinstance(read, DocumentError):
         return Outcome(file, replace(entry, failure=str(read)))
-    passages = list(split(read, file.source))
+    try:
+        passages = list(split(read, file.source))
+    except RatchetError:
+        raise
+    except Exception as error:  # whatever one file provokes must not cost the others
+        return _failed(file, entry, f"cannot be split into passages: {type(error).__name__}: {error}")
     if not passages:
         return _failed(file, entry, "holds no text")
     return Outcome(file, replace(entry, passages=len(passages)), passages)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -165,14 +168,15 @@ def test_threads_share_one(tmp_path: Path) -> None:
 
 
 CHILD = """
-import sys
+import sys, time
 from pathlib import Path
 from knowledge.embedders import CachedEmbeddings
 from tests.knowledge.words import WordEmbedder
 cache = CachedEmbeddings(WordEmbedder(), Path(sys.argv[1]))
 for number in range(100_000):
     cache.embed([f"{sys.argv[2]} {number} {part}" for part in range(20)])
-    if number % 50 == 49:
+    time.sleep(0.005)  # an embedder of 4,000 texts a second
+    if number == 49:
         print(number, flush=True)
 """
 
@@ -196,20 +200,26 @@ def test_a_busy_file_is_waited_for_and_nothing_is_lost(tmp_path: Path, monkeypat
     again.close()
 
 
+def written(folder: Path, text: str) -> bool:
+    """Whether another process would find the vector of a text in the file."""
+    key = hashlib.sha256(f"{WordEmbedder().fingerprint}\0{text}".encode()).digest()
+    with closing(sqlite3.connect(folder / FILE_NAME, timeout=60)) as connection:
+        return connection.execute("SELECT 1 FROM vectors WHERE key = ?", (key,)).fetchone() is not None
+
+
 def test_processes_share_one_and_a_killed_one_loses_little(tmp_path: Path) -> None:
     root = Path(__file__).resolve().parents[3]
     start = [sys.executable, "-c", CHILD, str(tmp_path)]
     children = [
         subprocess.Popen([*start, name], cwd=root, stdout=subprocess.PIPE, text=True) for name in ("first", "second")
     ]
-    reached = []
     for child in children:
         assert child.stdout is not None
-        for _ in range(2):
-            reached.append(int(child.stdout.readline()))
-    import time
-
-    time.sleep(2)
+        child.stdout.readline()  # it has embedded the texts looked for below
+    deadline = time.monotonic() + 60
+    while not all(written(tmp_path, f"{name} 48 19") for name in ("first", "second")):
+        assert time.monotonic() < deadline, "what was embedded never reached the disk"
+        time.sleep(0.05)
     for child in children:
         child.kill()
         child.communicate()

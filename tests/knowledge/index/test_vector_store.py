@@ -12,7 +12,7 @@ from langchain_core.vectorstores import VectorStore
 from langchain_tests.integration_tests import VectorStoreIntegrationTests
 
 from knowledge.errors import EmbedderMismatch
-from knowledge.index import CollectionStore, FileEntry, IndexWriter
+from knowledge.index import CollectionStore, FileEntry, IndexWriter, dense
 from knowledge.schema import Passage
 from tests.knowledge.words import WordEmbedder
 
@@ -142,3 +142,18 @@ def test_threads_add_and_search_at_once(store: CollectionStore) -> None:
         thread.join()
     assert not errors
     assert len(store.similarity_search("thread", k=99)) == 16
+
+
+def test_a_filter_finds_what_lies_outside_the_lists_nearest_to_the_query(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dense, "FLAT_AT_MOST", 1_000)
+    monkeypatch.setattr(dense, "_measured", lambda index, vectors, target: dense.Layout("ivf", index.nlist, 1))
+    texts = [f"{'boat mast sail' if number % 2 else 'bees honey hive'} {number}" for number in range(2_000)]
+    metadata = [{"far": number % 500 == 0} for number in range(2_000)]
+    store = CollectionStore.from_texts(texts, WordEmbeddings(), metadata, folder=tmp_path)
+    for wanted in ({"far": True}, lambda document: document.metadata["far"]):
+        found = store.similarity_search("boat mast sail", k=5, filter=wanted)
+        assert sorted(each.page_content for each in found) == sorted(texts[::500])
+    assert len(store.similarity_search("boat mast sail", k=2_000)) == 2_000
+    store.close()

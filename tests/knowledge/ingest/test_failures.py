@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from knowledge.chunking import split
 from knowledge.errors import DocumentError
 from knowledge.index import FileEntry, IndexWriter
-from knowledge.ingest import ingest
+from knowledge.ingest import ingest, reading
 from knowledge.loaders.worker import Reader
 from knowledge.schema import Passage
 from tests.knowledge.ingest.collection import generation, opened, passages
@@ -257,3 +258,20 @@ def test_ten_thousand_unchanged_files_are_not_opened(
     assert generation(store) == before
     with opened(store) as index:
         assert index.size == MANY
+
+
+def test_a_file_that_breaks_the_chunker_costs_only_itself(
+    folder: Path, store: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaking(documents: Any, source: str) -> Iterator[Passage]:
+        if source.endswith("moon.txt"):
+            raise IndexError("string index out of range")
+        return split(documents, source)
+
+    monkeypatch.setattr(reading, "split", breaking)
+    ingest([folder], store, embedder)
+    with opened(store) as index:
+        failures = {Path(source).name: entry.failure for source, entry in index.sources().items() if entry.failure}
+    why = "cannot be split into passages: IndexError: string index out of range."
+    assert failures == {"moon.txt": f"moon.txt {why}"}
+    assert {Path(each.source).name for each in passages(store)} == {"garden.md", "bees.html", "boat.pdf"}
