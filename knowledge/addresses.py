@@ -22,14 +22,30 @@ _CARRIERS = tuple(
         ),
     )
 )
-# Public by number, yet answered by a cloud's own machinery.
-_METADATA = frozenset(map(ipaddress.ip_address, ("168.63.129.16", "100.100.100.200", "fd00:ec2::254")))
+# Special by IANA's registries, which not every release of Python's `ipaddress` knows.
+_SPECIAL = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "192.0.0.0/24",  # protocol assignments, RFC 6890; a cloud keeps keys there
+            "192.88.99.0/24",  # 6to4 relays, RFC 7526
+            "3fff::/20",  # documentation, RFC 9637
+        ),
+    )
+)
+# Answered by a cloud's own machinery, whatever network the number belongs to.
+_METADATA = frozenset(
+    map(
+        ipaddress.ip_address,
+        ("168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"),
+    )
+)
 
 
 def is_public(address: str) -> bool:
     """Whether it is a plain unicast address of the public internet (IANA's special-purpose registries)."""
     found = _parsed(address)
-    if found is None or isinstance(found, ipaddress.IPv6Address) and any(found in network for network in _CARRIERS):
+    if found is None or _carries(found) or any(found in network for network in _SPECIAL):
         return False
     special = found.is_multicast or found.is_reserved or found.is_unspecified or found.is_loopback
     return (
@@ -44,7 +60,13 @@ def is_usable(address: str) -> bool:
         return False
     mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
     found = mapped or found
+    if _carries(found) and not found.is_loopback:
+        return False
     return not (found.is_link_local or found.is_multicast or found.is_unspecified or found in _METADATA)
+
+
+def _carries(address: Address) -> bool:
+    return isinstance(address, ipaddress.IPv6Address) and any(address in network for network in _CARRIERS)
 
 
 def _parsed(address: str) -> Address | None:

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import socket
+import tempfile
 import threading
 import time
 import zlib
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from knowledge.addresses import is_public, is_usable
 from knowledge.errors import DocumentError, StorageError
 from knowledge.loaders.registry import LOADERS
+from knowledge.text import as_declared, sanitize
 
 if TYPE_CHECKING:
     import httpx
@@ -33,7 +35,9 @@ MAX_BYTES = 64 * 2**20
 MAX_REDIRECTS = 5
 MAX_SECONDS = 60.0
 _STEP_SECONDS = 15.0
+_MOST_ADDRESSES = 4  # of one host, tried in turn
 _MAX_URL = 4_000
+_PIECE = 2**16
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OPENXML = "application/vnd.openxmlformats-officedocument."
 _SUFFIXES = {
@@ -132,29 +136,26 @@ def snapshot_url(path: Path) -> str:
 def _fetch(url: str, allow_private: bool, network: Network) -> _Page:
     import httpx
 
-    sockets: list[socket.socket] = []
-    ended = threading.Event()
-    timer = threading.Timer(MAX_SECONDS, _cut, (sockets, ended))
-    timer.daemon = True
-    timer.start()
+    deadline = _Deadline()
     asked = url
     try:
         # No proxies: they would resolve the name once more, and not through this guard.
         with httpx.Client(transport=network.transport(), trust_env=False, timeout=_STEP_SECONDS) as client:
             for _ in range(MAX_REDIRECTS + 1):
                 address = _checked(url)
-                with _answer(client, address, _addresses(address, allow_private, network.resolve), sockets) as response:
+                client.cookies.clear()  # hosts that share an address do not share what they set
+                found = _addresses(address, allow_private, network.resolve)
+                with _answer(client, address, found, deadline) as response:
                     if response.status_code in _REDIRECTS and "location" in response.headers:
                         url = str(address.join(response.headers["location"]))
                         continue
                     return _page(response, str(address))
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, zlib.error) as error:
-        what = (
-            f"took longer than {MAX_SECONDS:g} seconds" if ended.is_set() else f"did not answer as it should ({error})"
-        )
+        late = f"took longer than {MAX_SECONDS:g} seconds"
+        what = late if deadline.passed else f"did not answer as it should ({error})"
         raise DocumentError(f"{_shown(asked)} {what}.", fix=_FIX) from error
     finally:
-        timer.cancel()
+        deadline.cancel()
     raise DocumentError(f"{_shown(asked)} redirects more than {MAX_REDIRECTS} times.", fix=_FIX)
 
 
@@ -174,6 +175,8 @@ def _checked(url: str) -> httpx.URL:
         address = httpx.URL(url)
     except (httpx.InvalidURL, UnicodeError) as error:
         raise DocumentError(f"{_shown(url)} is not a web address: {error}.", fix=_FIX) from error
+    if address.port is not None and not 0 < address.port < 65536:
+        raise DocumentError(f"{_shown(url)} is not a web address: there is no such port.", fix=_FIX)
     if address.scheme not in ("http", "https") or not address.raw_host:
         raise DocumentError(f"{_shown(url)} is not an http or https address.", fix=_FIX)
     if address.userinfo:
@@ -200,24 +203,27 @@ def _addresses(url: httpx.URL, allow_private: bool, resolve: Resolver) -> list[s
 
 @contextmanager
 def _answer(
-    client: httpx.Client, url: httpx.URL, addresses: list[str], sockets: list[socket.socket]
+    client: httpx.Client, url: httpx.URL, addresses: list[str], deadline: _Deadline
 ) -> Iterator[httpx.Response]:
     """The response of the first address that takes the connection; the name goes into Host and the TLS handshake."""
     import httpx
 
     def watch(event: str, info: dict[str, Any]) -> None:
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
-            sockets.append(info["return_value"].get_extra_info("socket"))
+            deadline.holds(info["return_value"].get_extra_info("socket"))
 
     headers = {"Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity", "User-Agent": "ratchet"}
     extensions = {"sni_hostname": url.raw_host.decode("ascii"), "trace": watch}
-    for number, address in enumerate(addresses, start=1):
+    tried = addresses[:_MOST_ADDRESSES]
+    for number, address in enumerate(tried, start=1):
+        if deadline.passed:
+            raise httpx.ConnectTimeout("the time for the whole fetch is over")
         pinned = url.copy_with(host=address)
         request = client.build_request("GET", pinned, headers=headers, extensions=extensions)
         try:
             response = client.send(request, stream=True, follow_redirects=False)
-        except httpx.ConnectError:
-            if number == len(addresses):
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if number == len(tried):
                 raise
             continue
         try:
@@ -232,18 +238,42 @@ def _page(response: httpx.Response, url: str) -> _Page:
         raise DocumentError(f"{_shown(url)} answered {response.status_code} {response.reason_phrase}.", fix=_FIX)
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip"):
-        raise DocumentError(f"{_shown(url)} answers in an encoding that was not asked for ({encoding[:20]}).", fix=_FIX)
-    inflate = zlib.decompressobj(16 + zlib.MAX_WBITS) if encoding != "identity" else None
+        named = _shown(encoding[:20])
+        raise DocumentError(f"{_shown(url)} answers in an encoding that was not asked for ({named}).", fix=_FIX)
     content = bytearray()
     began = time.monotonic()
-    for block in response.iter_raw():
-        content += inflate.decompress(block, MAX_BYTES + 1 - len(content)) if inflate else block
+    blocks = response.iter_raw() if encoding == "identity" else _inflated(response.iter_raw())
+    for block in blocks:
+        content += block
         if len(content) > MAX_BYTES:
             raise DocumentError(f"{_shown(url)} is longer than {MAX_BYTES >> 20} MB.", fix=_FIX)
         if time.monotonic() - began > MAX_SECONDS:
             raise DocumentError(f"{_shown(url)} took longer than {MAX_SECONDS:g} seconds.", fix=_FIX)
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     return _Page(url, kind, response.charset_encoding or "", bytes(content))
+
+
+def _inflated(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The content of gzip data, which may have several members (RFC 1952); in pieces of moderate size.
+
+    Raises:
+        zlib.error: it is damaged, or breaks off.
+    """
+    inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    for block in blocks:
+        while block:
+            if inflate.eof:
+                block = block.lstrip(b"\0")  # padding behind a member
+                if not block:
+                    break
+                inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
+            yield inflate.decompress(block, _PIECE)
+            block = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
+    while not inflate.eof:
+        piece = inflate.decompress(b"", _PIECE)
+        if not piece:
+            raise zlib.error("the packed content breaks off")
+        yield piece
 
 
 def _suffix(page: _Page) -> str:
@@ -256,16 +286,14 @@ def _suffix(page: _Page) -> str:
     if page.kind.startswith("text/") or (page.kind == "" and b"\0" not in page.content[:1000]):
         return ".txt"
     raise DocumentError(
-        f"{_shown(page.url)} is of a type that cannot be read ({page.kind[:60] or 'unnamed'}).", fix=_FIX
+        f"{_shown(page.url)} is of a type that cannot be read ({_shown(page.kind[:60]) or 'unnamed'}).", fix=_FIX
     )
 
 
 def _as_utf8(content: bytes, charset: str) -> bytes:
     """The text in UTF-8, as a file has no header to name another encoding."""
-    try:
-        return content.decode(charset).encode("utf-8") if charset else content
-    except (LookupError, UnicodeError):
-        return content
+    text = as_declared(content, charset)
+    return text.encode("utf-8", "replace") if text else content
 
 
 def _place(url: str, suffix: str) -> Path:
@@ -283,37 +311,66 @@ def _note_of(path: Path) -> Path:
 
 def _keep(target: Path, content: bytes, url: str, final: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    for other in target.parent.glob(f"{target.stem}.*"):  # the same address, once of another type
-        if other != target:
-            other.unlink()
-            _note_of(other).unlink(missing_ok=True)
     if not target.is_file() or target.read_bytes() != content:
         _replace(target, content)
     note = {"url": url, "final_url": final, "fetched": datetime.now(UTC).isoformat(timespec="seconds")}
     _replace(_note_of(target), json.dumps(note, ensure_ascii=False).encode("utf-8"))
+    for other in target.parent.glob(f"{target.stem}.*"):  # the same address, once of another type
+        if other != target:
+            other.unlink(missing_ok=True)
+            _note_of(other).unlink(missing_ok=True)
 
 
 def _replace(target: Path, content: bytes) -> None:
-    temporary = target.with_name(f".{target.name}.part")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, target)
+    """Write in one step, by way of a file of its own: the same page may be fetched twice at a time."""
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
-def _cut(sockets: list[socket.socket], ended: threading.Event) -> None:
-    """End whatever the fetch is waiting for."""
-    ended.set()
-    for connection in sockets:
-        try:
-            connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # closed already, or taken over by its TLS twin
+class _Deadline:
+    """The end of the time for a whole fetch: whatever it waits for then, and thereafter, is cut off."""
+
+    def __init__(self) -> None:
+        self._sockets: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self.passed = False
+        self._timer = threading.Timer(MAX_SECONDS, self._pass)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def holds(self, connection: socket.socket) -> None:
+        """Have a connection end with the time; at once if that is over."""
+        with self._lock:
+            self._sockets.append(connection)
+            if self.passed:
+                _cut(connection)
+
+    def cancel(self) -> None:
+        """The fetch is done."""
+        self._timer.cancel()
+
+    def _pass(self) -> None:
+        with self._lock:
+            self.passed = True
+            for connection in self._sockets:
+                _cut(connection)
+
+
+def _cut(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # closed already, or taken over by its TLS twin
 
 
 def _shown(url: str) -> str:
-    from knowledge.text import sanitize
-
     clean = " ".join(sanitize(url).split())
     return clean if len(clean) <= 120 else f"{clean[:120]}…"

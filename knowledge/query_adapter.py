@@ -79,6 +79,7 @@ class QueryAdapter:
         Raises:
             AdapterDamaged: its bytes are not those that were written.
         """
+        import numpy as np
         from safetensors import SafetensorError, safe_open
 
         path = folder / FILE
@@ -91,6 +92,8 @@ class QueryAdapter:
             made_for, figures = notes["embedder"], json.loads(notes["figures"])
             if _digest(matrix) != notes["sha256"]:
                 raise ValueError("its bytes are not what was written")
+            if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.isfinite(matrix).all():
+                raise ValueError("it holds no square matrix of numbers")
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise AdapterDamaged(
                 f"The query adapter in {folder} is damaged: {error}.", kept="The index is untouched.", fix=_FIX
@@ -99,10 +102,21 @@ class QueryAdapter:
 
 
 def forget(folder: Path) -> bool:
-    """Remove the adapter beside the index in `folder`; whether there was one."""
-    there = (folder / FILE).exists()
-    (folder / FILE).unlink(missing_ok=True)
-    return there
+    """Remove the adapter beside the index in `folder`; whether there was one.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    try:
+        (folder / FILE).unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise StorageError(
+            f"The query adapter in {folder} cannot be removed: {reason}.", kept="It is still in use."
+        ) from error
+    return True
 
 
 def version(folder: Path) -> int:

@@ -80,9 +80,13 @@ def save_questions(questions: Sequence[Question], path: Path) -> None:
     lines = [json.dumps(_record(question), ensure_ascii=False) + "\n" for question in questions]
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                file.writelines(lines)
+                file.flush()
+                os.fsync(file.fileno())
+            except BaseException:
+                path.unlink(missing_ok=True)  # half a set would be in the way of the next attempt
+                raise
     except FileExistsError as error:
         what = f"{path} exists already; it may hold questions that you edited."
         raise StorageError(what, kept="It was not changed.", fix="Name another file with --out.") from error
@@ -126,7 +130,7 @@ def _question(record: dict[str, Any], where: str, folder: Path) -> Question:
 
 def _absolute(source: str, folder: Path) -> str:
     candidates = [folder / source, Path(source)]
-    found = next((path for path in candidates if path.exists()), candidates[0])
+    found = next((path for path in candidates if os.path.exists(path)), candidates[0])
     return os.path.abspath(found)
 
 

@@ -22,6 +22,7 @@ from knowledge.spans import Span, SpanIndex
 MODEL = Path(__file__).with_name("relevance_model.json")
 RELEVANT = 0.354  # from this confidence on passages are shown; the limit in the file of the model
 DEPTH = 3  # passages that are looked into
+_LONGEST = 6_000  # characters of the query that are compared; the time for a pasted document grows with its square
 FEATURES = (
     "cosine",  # of the best passage
     "cosine_first",  # of the passage ranked first
@@ -64,6 +65,7 @@ def confidence(query: str, passages: Sequence[Passage], coverage: float) -> floa
 
 def evidence(query: str, passages: Sequence[Passage], coverage: float) -> list[float]:
     """What the confidence rests on: the numbers of `FEATURES`, in that order."""
+    query = query[:_LONGEST]
     top = passages[:DEPTH]
     cosines = [passage.similarity for passage in top]
     best = max(cosines)

@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from knowledge.embedders.overlong import TooLong
 from knowledge.errors import EmbedderError
@@ -27,6 +28,7 @@ _OVERLONG = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_QUOTE = 300
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1", "0.0.0.0"}  # noqa: S104 - compared with, not bound to
 
 
 @dataclass
@@ -155,7 +157,9 @@ class Service:
             if self._client is None:
                 headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
                 timeout = httpx.Timeout(self.timeout, connect=min(self.timeout, _CONNECT_SECONDS))
-                self._client = httpx.Client(base_url=self.address, headers=headers, timeout=timeout)
+                # A proxy of the surroundings has no way to a server on this machine, and no business with its texts.
+                here = urlsplit(self.address).hostname in _THIS_MACHINE
+                self._client = httpx.Client(base_url=self.address, headers=headers, timeout=timeout, trust_env=not here)
             return self._client
 
     @property

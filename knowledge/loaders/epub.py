@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterator
 
 from knowledge.errors import DocumentError
-from knowledge.loaders.extract import MB, File, Part
+from knowledge.loaders.extract import MB, File, Part, not_read
 from knowledge.loaders.package import Package, inner_path, local, open_package
 from knowledge.loaders.webpage import declared_charset, page_text
 from knowledge.text import decode
@@ -23,14 +23,19 @@ def load(file: File) -> Iterator[Part]:
     Raises:
         DocumentError: it is protected, damaged or no EPUB.
     """
+    failures: list[str] = []
     with open_package(file, MAX_BYTES) as package:
         if _RIGHTS in package:
             raise DocumentError(f"{file.name} is protected against copying.", fix="Use a copy without protection.")
         for number, name in enumerate(_spine(package), start=1):
-            data = package.read(name) if name in package else b""
+            if name not in package:
+                failures.append(f"Chapter {number} of {file.name} is missing: there is no {name}.")
+                continue
+            data = package.read(name)
             if data.strip():
                 text = page_text(decode(data, f"{file.name}, chapter {number}", declared_charset(data)))
                 yield Part(text, part=f"chapter {number}", markup="markdown")
+    yield from not_read(failures)
 
 
 def _spine(package: Package) -> Iterator[str]:

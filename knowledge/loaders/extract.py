@@ -115,6 +115,14 @@ def not_read(failures: list[str]) -> Iterator[Part]:
         yield Part("\n".join(["Not read:", *failures]), part="not read")
 
 
+def fenced(text: str, language: str = "") -> str:
+    """Text as a fenced block of Markdown, the fence longer than any in it."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}{language}\n{text.strip(chr(10))}\n{fence}"
+
+
 def one_line(error: BaseException, longest: int = 200) -> str:
     """What a library said, fit for the middle of a sentence."""
     return (" ".join(str(error).split()) or type(error).__name__)[:longest].rstrip(".:")

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from knowledge.errors import DocumentError
 from knowledge.loaders.extract import Bomb, File, Part
-from knowledge.loaders.reading import built_in, guarded
+from knowledge.loaders.reading import built_in, guarded, refuse_data
 from knowledge.loaders.registry import LOADERS
 
 MAX_DEPTH = 2
@@ -32,6 +32,7 @@ def parts_of_member(member: File, place: str, failures: list[str]) -> Iterator[P
         return
     try:
         for part in guarded(built_in(member), member):
+            refuse_data(part.text, member)
             yield replace(part, part=f"{place}, {part.part}" if part.part else place)
     except Bomb as bomb:
         outer = member.path.name

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from knowledge.errors import DocumentError
-from knowledge.loaders.extract import MB, File, Part
+from knowledge.loaders.extract import MB, File, Part, fenced
 from knowledge.text import decode
 
 MAX_BYTES = 64 * MB
@@ -22,8 +22,8 @@ def load(file: File) -> Iterator[Part]:
     for number, cell in enumerate(_cells(book), start=1):
         source = _joined(cell.get("source", cell.get("input")))
         if cell.get("cell_type") == "code":
-            blocks = [_fenced(source, language)] if source.strip() else []
-            blocks += [_fenced(text, "") for text in _outputs(cell) if text.strip()]
+            blocks = [fenced(source, language)] if source.strip() else []
+            blocks += [fenced(text, "") for text in _outputs(cell) if text.strip()]
             source = "\n\n".join(blocks)
         yield Part(source, part=f"cell {number}", markup="markdown")
 
@@ -59,10 +59,3 @@ def _joined(value: object, separator: str = "") -> str:
     if isinstance(value, list):
         return separator.join(line for line in value if isinstance(line, str))
     return value if isinstance(value, str) else ""
-
-
-def _fenced(text: str, language: str) -> str:
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"{fence}{language}\n{text.strip(chr(10))}\n{fence}"

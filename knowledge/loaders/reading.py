@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS = 64 * MB
 MAX_LINE = 4_000_000
+MAX_PARTS = 200_000
 _SAVE_AS = {".doc": ".docx", ".ppt": ".pptx", ".xls": ".xlsx", ".odt": ".docx", ".rtf": ".docx", ".msg": ".eml"}
 
 
@@ -56,6 +57,9 @@ def read_parts(path: Path, loaders: Mapping[str, str]) -> Iterator[Part]:
             raise DocumentError(what, fix="Split it into smaller files.")
         if text.strip():
             empty = False
+            if len(seen) == MAX_PARTS:
+                what = f"{file.name} has more than {MAX_PARTS:,} pages or parts."
+                raise DocumentError(what, fix="Split it into smaller files.")
             yield replace(part, text=text, part=_unique(part, seen))
     if empty:
         raise DocumentError(f"{file.name} holds no text.")
@@ -98,11 +102,16 @@ def _advice(suffix: str) -> str:
 
 def _clean(text: str, file: File) -> str:
     text = sanitize(text)
-    longest = max(map(len, text.split("\n")))
+    refuse_data(text, file)
+    return text
+
+
+def refuse_data(text: str, file: File) -> None:
+    """Raise DocumentError when a line is longer than any that a person reads."""
+    longest = max(map(len, text.split("\n"))) if len(text) > MAX_LINE else 0
     if longest > MAX_LINE:
         what = f"{file.name} has a line of {longest:,} characters"
         raise DocumentError(f"{what}: that is data, not text to read.")
-    return text
 
 
 def _unique(part: Part, seen: set[tuple[int | None, str]]) -> str:

@@ -21,8 +21,9 @@ MAX_ROWS = 1_048_576
 _S = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _DATE_FORMATS = frozenset((*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)))
-# In a number format, quoted text, escaped characters and colours in brackets say nothing about dates.
-_FORMAT_NOISE = re.compile(r'"[^"]*"|\\.|\[[^\]hms]*\]|_.')
+# In a number format, quoted text, escaped characters and what stands in brackets (colours, currencies, conditions)
+# say nothing about dates, except for hours, minutes and seconds that have passed: [h], [mm] and the like.
+_FORMAT_NOISE = re.compile(r'"[^"]*"|\\.|\[(?!(?:h+|m+|s+)\])[^\]]*\]|_.')
 _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})$")
 
 

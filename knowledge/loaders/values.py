@@ -18,7 +18,7 @@ from knowledge.text import decode
 MAX_BYTES = 32 * MB
 MAX_DEPTH = 200
 _TOKEN = re.compile(
-    r'\s*(?:(?P<mark>[\[\]{}:,])|(?P<string>"(?:[^"\\\n]|\\.)*")|(?P<comment>//[^\n]*|/\*.*?\*/)|(?P<word>[^\s\[\]{}:,"]+)|$)',
+    r'\s*+(?:(?P<mark>[\[\]{}:,])|(?P<string>"(?:[^"\\\n]|\\.)*")|(?P<comment>//[^\n]*|/\*.*?\*/)|(?P<word>[^\s\[\]{}:,"]+)|$)',
     re.DOTALL,
 )
 _VALUES_A_LINE = 4  # more on average, and line numbers say little
@@ -66,9 +66,8 @@ def _values(text: str, name: str) -> Iterator[tuple[int, str]]:
     """(line in the file, "path: value") for every string, number and word, in order."""
     levels: list[_Level] = []
     line, end = 1, 0
-    for token in _TOKEN.finditer(text):
-        if token.start() != end:
-            break
+    # Matched where the last one ended, never searched for: that would take the square of a run of blanks.
+    while end < len(text) and (token := _TOKEN.match(text, end)):
         kind = token.lastgroup
         line += text.count("\n", end, token.start(kind) if kind else token.end())
         end = token.end()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
-from knowledge.loaders.extract import MB, File, Part
+from knowledge.loaders.extract import MB, File, Part, fenced
 from knowledge.text import decode
 
 MAX_BYTES = 32 * MB
@@ -74,7 +74,7 @@ class _PageReader(HTMLParser):
         elif tag == "br":
             self._words.append("\n" if self._in_code else " ")
         elif tag in ("td", "th"):
-            self._words.append(" | " if "".join(self._words).strip() else "")
+            self._words.append(" | " if any(map(str.strip, self._words)) else "")
         elif tag in _BLOCKS:
             self._end_block()
             self._prefix = "- " if tag == "li" else self._prefix
@@ -88,6 +88,8 @@ class _PageReader(HTMLParser):
         elif tag == "pre" or tag in _HEADINGS or tag in _BLOCKS:
             self._end_block()
             self._in_code &= tag != "pre"
+            if tag in _HEADINGS or tag == "li":
+                self._prefix = ""  # an empty one does not make what follows a heading or an item
 
     def handle_data(self, data: str) -> None:
         if self._in_title:
@@ -101,7 +103,7 @@ class _PageReader(HTMLParser):
         text = text.strip("\n") if self._in_code else " ".join(text.split())
         if not text.strip():
             return
-        self._blocks.append(f"```\n{text}\n```" if self._in_code else self._prefix + text)
+        self._blocks.append(fenced(text) if self._in_code else self._prefix + text)
         self._prefix = ""
 
     def text(self) -> str:

@@ -103,7 +103,7 @@ class _DocumentReader:
         """Paragraphs and tables below an element, in order; neighbouring list items form one block."""
         blocks: list[str] = []
         in_list = False
-        for element in _members(parent):
+        for element in _members(parent, "p", "tbl"):
             is_item = _has(element, "pPr/numPr") or _value(element, "pPr/pStyle") in self._lists
             text = self._table(element) if local(element) == "tbl" else self._paragraph(element, is_item)
             if not text:
@@ -132,18 +132,18 @@ class _DocumentReader:
 
     def _table(self, table: Element) -> str:
         rows = []
-        for row in table.iter(f"{_W}tr"):
-            rows.append([" ".join(_text(cell).split()) for cell in row if local(cell) == "tc"])
+        for row in _members(table, "tr"):
+            rows.append([" ".join(_text(cell).split()) for cell in _members(row, "tc")])
         return markdown_table(rows)
 
 
-def _members(parent: Element) -> Iterator[Element]:
-    """Paragraphs and tables, also those wrapped in content controls or tracked insertions."""
+def _members(parent: Element, *names: str) -> Iterator[Element]:
+    """The outermost elements of these names, also those wrapped in content controls or tracked insertions."""
     for child in parent:
-        if local(child) in ("p", "tbl"):
+        if local(child) in names:
             yield child
         elif local(child) not in _PASSED_OVER:
-            yield from _members(child)
+            yield from _members(child, *names)
 
 
 def _text(element: Element) -> str:

@@ -293,6 +293,19 @@ def test_every_inner_network_is_refused_at_both_ends() -> None:
         ("224.0.0.0", "255.255.255.255"),
         ("fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
         ("fe80::", "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ("192.0.0.0", "192.0.0.255"),
+        ("3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff"),
     ):
         assert not is_public(first) and not is_public(last)
     assert not is_public("not an address") and not is_usable("")
+
+
+@pytest.mark.parametrize(
+    "carrier", ["64:ff9b::{}", "64:ff9b:1::{}", "::ffff:0:{}", "::{}", "::ffff:{}", "2002:a9fe:a9fe::"]
+)
+def test_the_keys_of_a_cloud_are_out_of_reach_by_every_way(carrier: str) -> None:
+    for host in ("169.254.169.254", "192.0.0.192", "168.63.129.16"):
+        assert not is_usable(carrier.format(host)) and not is_public(carrier.format(host))
+        assert not is_usable(host) and not is_public(host)
+    assert not is_usable("fd20:ce::254") and not is_usable("fd00:ec2::254")
+    assert is_usable("::1") and is_usable("::ffff:10.0.0.1") and is_usable("fd12::1")

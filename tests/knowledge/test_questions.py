@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,21 @@ def test_a_line_is_easy_to_edit(tmp_path: Path) -> None:
     line = (tmp_path / "q.jsonl").read_text(encoding="utf-8")
     assert "Größe?" in line
     assert list(json.loads(line)) == ["question", "source", "start_line", "end_line", "text"]
+
+
+def test_half_a_set_is_not_left_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "questions.jsonl"
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        save_questions([Question("How high?", "/mast.md")], path)
+    assert not path.exists()
+
+
+def test_a_source_of_any_length_is_only_a_file_that_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "questions.jsonl"
+    path.write_text(json.dumps({"question": "How high?", "source": "a" * 5_000}))
+    (question,) = read_questions(path)
+    assert question.source.endswith("aaaa")

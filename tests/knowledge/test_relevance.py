@@ -63,3 +63,9 @@ def test_any_query_gets_a_probability(query: str, cosine: float, coverage: float
 @pytest.mark.parametrize("count", [1, 2])
 def test_features_do_not_depend_on_how_many_were_found(count: int) -> None:
     assert len(evidence("honey", found(0.5, 0.4)[:count], 1.0)) == len(FEATURES)
+
+
+def test_a_pasted_document_is_judged_by_its_beginning() -> None:
+    passages = [Passage("1", "/a.md", "The pump runs at night and rests by day.", 1, 1, similarity=0.6)]
+    long = "When does the pump run? " * 250
+    assert evidence(long + "Ada ordered 99 hoses. " * 20_000, passages, 0.5) == evidence(long, passages, 0.5)

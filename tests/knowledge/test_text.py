@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knowledge.errors import DocumentError
-from knowledge.text import decode, sanitize
+from knowledge.text import as_declared, decode, sanitize
 
 FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
 
@@ -69,6 +69,33 @@ def test_decode_recognises_older_encodings() -> None:
     russian = "Съешь же ещё этих мягких французских булок, да выпей чаю. " * 20
     assert decode(russian.encode("cp1251"), "file.txt") == russian
     assert decode(russian.encode("koi8-r"), "page.html", "koi8-r") == russian
+
+
+def test_an_encoding_that_shows_late_is_recognised() -> None:
+    text = "plain words in no tongue at all\n" * 10_000 + "Der große Müller aß süße Äpfel und Öl in der Küche.\n" * 40
+    assert decode(text.encode("cp1252"), "file.txt") == text
+
+
+def test_a_label_means_what_its_users_write() -> None:
+    text = "“Quoted” – it’s a fine œuvre"
+    assert decode(text.encode("cp1252"), "a.html", "iso-8859-1") == text
+    assert decode(b"\x81 caf\xe9", "a.html", "iso-8859-1") == "\x81 caf\xe9"  # no byte of Windows-1252
+    assert decode("①会議".encode("cp932"), "a.html", "shift_jis") == "①会議"
+
+
+def test_seven_bit_encodings_are_not_taken_for_ascii() -> None:
+    assert decode("会議は明日です。".encode("iso-2022-jp"), "a.eml", "iso-2022-jp") == "会議は明日です。"
+    assert decode(b"1 + 1 is two", "a.eml", "utf-7x") == "1 + 1 is two"
+
+
+def test_utf8_is_utf8_however_many_replacement_characters_it_holds() -> None:
+    text = "a\ufffd" * 50 + " na\xefve"
+    assert decode(text.encode(), "file.txt") == text
+
+
+@pytest.mark.parametrize("declared", ["punycode", "idna", "unicode_escape", "undefined", "zlib", "x\0y", "no-such"])
+def test_codecs_that_are_no_encodings_are_not_used(declared: str) -> None:
+    assert as_declared(b"a\\u00e9-b", declared) == ""
 
 
 @pytest.mark.parametrize("text", ["ding \x07 dong", "caf\xe9 ferm\xe9 \x07", "\x1b[1mferm\xe9 le soir\x1b[0m \x07\x08"])

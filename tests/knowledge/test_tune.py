@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from knowledge.errors import AdapterDamaged, KnowledgeError
+from knowledge.errors import AdapterDamaged, KnowledgeError, StorageError
 from knowledge.index import KnowledgeIndex
 from knowledge.ingest import ingest
 from knowledge.query_adapter import FILE, QueryAdapter, forget
@@ -124,3 +124,17 @@ def test_an_adapter_is_bound_to_its_embedder_and_its_bytes(tmp_path: Path) -> No
         except AdapterDamaged:
             continue
         assert damaged is None or np.array_equal(damaged.matrix, adapter.matrix)
+
+
+@pytest.mark.parametrize("matrix", [np.zeros((2, 3)), np.zeros(4), np.full((2, 2), np.nan)])
+def test_a_matrix_that_is_no_map_of_queries_is_refused(tmp_path: Path, matrix: np.ndarray) -> None:
+    QueryAdapter(matrix, "one:0:4").save(tmp_path)
+    with pytest.raises(AdapterDamaged, match="no square matrix"):
+        QueryAdapter.load(tmp_path, "one:0:4")
+
+
+def test_an_adapter_that_cannot_be_removed_is_said_to_stay(tmp_path: Path) -> None:
+    assert not forget(tmp_path)
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(StorageError, match="still in use"):
+        forget(tmp_path)

@@ -52,6 +52,22 @@ def status(code: int, said: str = "no", **headers: str) -> Callable[[Answering],
 
 
 @both
+def test_a_proxy_is_not_asked_for_a_server_on_this_machine(
+    provider: str, embeddings: MiniLMEmbeddings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, NOBODY)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with serving(embeddings) as server:
+        embedder = build(provider, server.address)
+        assert embedder.embed(["a pump"]).shape == (1, embedder.dimension)
+        embedder.close()
+    said = failure(build(provider, "http://elsewhere.example"))
+    assert "Nothing answers" in said.what
+
+
+@both
 def test_nothing_is_asked_before_it_is_needed(provider: str) -> None:
     embedder = build(provider, NOBODY)
     embedder.close()
