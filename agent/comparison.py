@@ -9,11 +9,12 @@ import difflib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-from agent.document_requests import words_of
 from agent.reciting import Piece, Quote, whole
 from agent.sections import Section, frequencies_of, key_sentence, sections_of
+from knowledge.naming import words_of
 from knowledge.schema import Passage
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 VERSIONS = 0.4  # share of equal lines from which two documents are versions of one
 ALIKE = 0.75  # cosine of two sections' mean vectors from which they are about the same
-MOST_LINES_SQUARED = 30_000_000  # line pairs; above it a comparison by lines would take too long
+MOST_EQUAL_PAIRS = 100_000  # pairs of equal lines; above it lines that are frequent align nothing by themselves
 MOST_CHANGES = 20
 MOST_SECTIONS = 8  # listed of each kind
 LONGEST_QUOTE = 300
@@ -49,13 +50,40 @@ class _Line:
 def compare(one: Side, other: Side) -> list[Piece]:
     """The report: by lines where they are versions of one text, else by sections."""
     lines, changed = _lines(one.passages), _lines(other.passages)
-    if len(lines) * len(changed) <= MOST_LINES_SQUARED:
-        matcher = difflib.SequenceMatcher(
-            None, [_bare(line) for line in lines], [_bare(line) for line in changed], False
-        )
-        if matcher.ratio() >= VERSIONS:
-            return _by_lines(one, other, matcher, lines, changed)
+    before, after = [_bare(line) for line in lines], [_bare(line) for line in changed]
+    counts = Counter(after)
+    repetitive = sum(counts[line] for line in before) > MOST_EQUAL_PAIRS
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=repetitive)
+    if before == after or (matcher.quick_ratio() >= VERSIONS and matcher.ratio() >= VERSIONS):
+        return _by_lines(one, other, [] if before == after else list(_changes(matcher, lines, changed)), lines, changed)
     return _by_sections(one, other)
+
+
+def _changes(
+    matcher: difflib.SequenceMatcher[str], before: Sequence[_Line], after: Sequence[_Line]
+) -> Iterator[tuple[str, int, int, int, int]]:
+    """What differs, as the matcher's opcodes: as many lines for as many one by one, others heading by heading.
+
+    Headings and blank lines stand in no passage; so changes in two sections may look like one.
+    """
+    for kind, a, b, c, d in matcher.get_opcodes():
+        if kind == "replace" and b - a == d - c:
+            for at in range(b - a):
+                yield kind, a + at, a + at + 1, c + at, c + at + 1
+        elif kind == "delete":
+            for start, end in _stretches(before, a, b):
+                yield kind, start, end, c, d
+        elif kind == "insert":
+            for start, end in _stretches(after, c, d):
+                yield kind, a, b, start, end
+        elif kind == "replace":
+            yield kind, a, b, c, d
+
+
+def _stretches(lines: Sequence[_Line], first: int, end: int) -> Iterator[tuple[int, int]]:
+    for _, group in groupby(range(first, end), key=lambda at: lines[at].passage.heading):
+        places = list(group)
+        yield places[0], places[-1] + 1
 
 
 def _lines(passages: Sequence[Passage]) -> list[_Line]:
@@ -77,15 +105,14 @@ def _bare(line: _Line) -> str:
 def _by_lines(
     one: Side,
     other: Side,
-    matcher: difflib.SequenceMatcher[str],
+    steps: Sequence[tuple[str, int, int, int, int]],
     before: Sequence[_Line],
     after: Sequence[_Line],
 ) -> list[Piece]:
-    steps = [step for step in matcher.get_opcodes() if step[0] != "equal"]
     headings = list(_heading_changes(one, other))
     if not steps and not headings:
         return [f"{one.name} and {other.name} say the same, line for line."]
-    counts = Counter(str(step[0]) for step in steps)
+    counts = Counter(step[0] for step in steps)
     said = ", ".join(
         f"{counts[kind]} {word}" for kind, word in (("insert", "added"), ("delete", "removed"), ("replace", "changed"))
         if counts[kind]

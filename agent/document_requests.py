@@ -6,11 +6,8 @@ when the whole question has its form, and taken only when it names a document be
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Literal
 
 Kind = Literal["summary", "outline", "difference", "comparison"]
@@ -32,9 +29,15 @@ _NAMED = (
     r"|[\"“`](?P<quoted{n}>[^\"“”`]+)[\"”`])"
 )
 _THIS = rf"(?P<this{{n}}>(?:this|that|the|my) (?:(?:whole|entire|same|complete|full|last|cited) )?{_NOUN})"
+_IT = r"(?P<it{n}>it)"
 _BARE = r"(?:the )?(?P<bare{n}>\w[\w\s&+/().-]{0,60}?)"
 _WHOLE = r"(?:(?:all of |the (?:(?:whole|entire|full|complete) )?(?:contents?|text) of ))?"
-_TWO = rf"(?P<two>(?:these|those|the|both|my)(?: two)?(?: {_NOUN})?)"
+_TWO = rf"(?P<two>(?:these|those|the|both|my)(?: two)?(?: {_NOUN})?|them|they)"
+_DIVISION = "(?:section|chapter|part)"
+_WITHIN = (
+    rf"(?:(?:the )?(?:{_DIVISION}(?: (?:called|named|titled|about|on))? {_OPEN}(?P<section{{n}}>[^\"“”`?]+?){_SHUT}"
+    rf"|{_OPEN}(?P<division{{n}}>[^\"“”`?]+?){_SHUT} {_DIVISION}) (?:of|in|from) )?"
+)
 _LEAD = (
     r"^\W*(?:(?:please|pls|hey|hi|hello|ok(?:ay)?|now|so|and|then|could|can|would|will|you|just|kindly|quickly|"
     r"briefly|let's|i (?:want|need)(?: you)?(?: to)?|i'd like(?: you)?(?: to)?)\b[\s,]*)*"
@@ -74,6 +77,8 @@ _FORMS: tuple[tuple[Kind, bool, str], ...] = (
     ("outline", False, rf"(?:which|what) {_OUTLINE} (?:does|do) {{}} (?:have|contain|consist of)"),
     ("outline", False, rf"(?:which|what) {_OUTLINE} (?:are|stand)(?: there)? in {{}}"),
     ("outline", False, rf"{_WHAT_IS} (?:the )?{_OUTLINE} (?:of|in) {{}}"),
+    ("summary", False, rf"(?:{_GIVE}|extract |{_WHAT_IS} )?(?P<its0>its) {_POINTS}"),
+    ("outline", False, rf"(?:{_GIVE}|enumerate |{_WHAT_IS} )?(?P<its0>its) {_OUTLINE}"),
     ("outline", False, r"how is {} (?:structured|organi[sz]ed|divided|laid out)"),
 )
 _PAIRS: tuple[tuple[Kind, str], ...] = (
@@ -98,8 +103,8 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _target(number: int, *, bare: bool = False) -> str:
-    choices = [_THIS, _FILE, _NAMED, *([_BARE] if bare else [])]
-    return rf"{_WHOLE}(?:{'|'.join(choices)})".replace("{n}", str(number))
+    choices = [_THIS, _IT, _FILE, _NAMED, *([_BARE] if bare else [])]
+    return rf"{_WHOLE}{_WITHIN}(?:{'|'.join(choices)})".replace("{n}", str(number))
 
 
 _LEADING, _TRAILING = _compiled(_LEAD), _compiled(_TAIL)
@@ -113,7 +118,8 @@ _TWO_DOCUMENTS: list[tuple[Kind, re.Pattern[str]]] = [
     (kind, _compiled(form.replace("{0}", _target(0)).replace("{1}", _target(1)))) for kind, form in _PAIRS
 ]
 _BOTH_DOCUMENTS: list[tuple[Kind, re.Pattern[str]]] = [(kind, _compiled(form)) for kind, form in _BOTH]
-_SPEAKS_OF_TWO = re.compile(rf"\btwo\b|\bboth\b|{_NOUN}", re.IGNORECASE)
+_SPEAKS_OF_TWO = re.compile(rf"\btwo\b|\bboth\b|\bthe[my]\b|{_NOUN}", re.IGNORECASE)
+_PRONOUN = re.compile(r"\bthe[my]\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +127,13 @@ class Target:
     """How a question names a document: by a name, or ("this file", name empty) by pointing.
 
     `sure` says that the question speaks of a file, whatever the collection holds; a bare word ("summarize
-    cors") is one only when a document bears that name.
+    cors") is one only when a document bears that name, and a pronoun only when the turn before was about documents.
+    `section` names the part of it that is meant, where not all of it is.
     """
 
     name: str
     sure: bool = True
+    section: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +144,6 @@ class Request:
     targets: tuple[Target, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a target means: one source, several to choose from, or none (`sources` are then the nearest names)."""
-
-    sources: tuple[str, ...]
-    known: bool = True
-
-
 def recognize(question: str) -> Request | None:
     """The request that the whole question has the form of, or None."""
     if len(question) > 300 or "\n" in question.strip():
@@ -152,7 +152,8 @@ def recognize(question: str) -> Request | None:
     text = _TRAILING.sub("", _TRAILING.sub("", text)).rstrip(" ?.!,")
     for kind, pattern in _BOTH_DOCUMENTS:
         if (match := pattern.fullmatch(text)) and _SPEAKS_OF_TWO.search(match.group()):
-            return Request(kind, (Target(""), Target("")))
+            pointed = Target("", sure=not _PRONOUN.search(match.group()))
+            return Request(kind, (pointed, pointed))
     for kind, pattern in _TWO_DOCUMENTS:
         if match := pattern.fullmatch(text):
             return Request(kind, (_named(match, 0), _named(match, 1)))
@@ -164,56 +165,8 @@ def recognize(question: str) -> Request | None:
 
 def _named(match: re.Match[str], number: int) -> Target:
     found = {key: value for key, value in match.groupdict().items() if value and key.endswith(str(number))}
+    section = (found.pop(f"section{number}", "") or found.pop(f"division{number}", "")).strip()
     key, value = next(iter(found.items()))
-    if key.startswith("this"):
-        return Target("")
-    return Target(value.strip(), sure=key.startswith("file"))
-
-
-def find(target: Target, sources: Collection[str], titled: Callable[[str], Sequence[str]]) -> Found:
-    """The sources that a named target may mean.
-
-    A path's end is tried first, then the file's name, its stem, a folder's index page, and last the title.
-
-    Args:
-        target: with a name.
-        sources: absolute paths.
-        titled: the sources whose title is the given text.
-    """
-    name = _plain(target.name)
-    for fits in (_ends, _is_name, _is_stem, _is_index):
-        matches = tuple(sorted(source for source in sources if fits(name, source)))
-        if matches:
-            return Found(matches)
-    if matches := tuple(titled(target.name)):
-        return Found(matches)
-    names = {PurePath(source).name.lower(): source for source in sources}
-    near = difflib.get_close_matches(PurePath(name).name, names, n=3, cutoff=0.6)
-    return Found(tuple(names[each] for each in near), known=False)
-
-
-def _plain(name: str) -> str:
-    return name.strip().strip("\"'`“”").replace("\\", "/").removeprefix("./").lower()
-
-
-def _ends(name: str, source: str) -> bool:
-    path = source.replace("\\", "/").lower()
-    return "/" in name and (path == name or path.endswith("/" + name.lstrip("/")))
-
-
-def _is_name(name: str, source: str) -> bool:
-    return PurePath(source).name.lower() == name
-
-
-def _is_stem(name: str, source: str) -> bool:
-    return words_of(PurePath(source).stem) == words_of(name)
-
-
-def _is_index(name: str, source: str) -> bool:
-    path = PurePath(source)
-    return path.stem.lower() in {"index", "readme"} and words_of(path.parent.name) == words_of(name)
-
-
-def words_of(name: str) -> str:
-    """A name without case and punctuation, for comparing titles and stems."""
-    return " ".join(re.findall(r"\w+", name.lower().replace("_", " ")))
+    if key.startswith(("this", "it")):
+        return Target("", sure=key.startswith("this"), section=section)
+    return Target(value.strip(), sure=key.startswith("file"), section=section)

@@ -99,7 +99,8 @@ class Focus:
         answer: what was answered, shortened.
         sources: the files it cited, in order; without citations, the file of the best passage.
         headings: the headings above the cited passages, in the same order as cited.
-        kind, choices: the request that left open which document is meant, and the sources offered.
+        kind: of the request for whole documents; empty for any other question.
+        choices: the sources offered, where it was left open which document is meant.
     """
 
     query: str = ""
@@ -138,7 +139,7 @@ def focus_after(state: Mapping[str, Any]) -> Focus:
         answer=state.get("answer", "")[:_KEPT_CHARS],
         sources=tuple(sources)[:_KEPT_SOURCES],
         headings=tuple(item["heading"] for item in cited)[:_KEPT_SOURCES],
-        kind=request.get("kind", "") if request.get("choices") else "",
+        kind=request.get("kind", ""),
         choices=tuple(request.get("choices", ())),
     )
 
@@ -165,8 +166,8 @@ def _has_antecedent_before(text: str, match: re.Match[str] | None) -> bool:
     """Whether an earlier clause of the same question names something that a pronoun can stand for."""
     if match is None:
         return False
-    boundaries = [found.start() for found in _BOUNDARY.finditer(text, 0, match.start() + 1) if found.start() > 0]
-    return any(topic_words(text[:place]) for place in boundaries)
+    last = max((found.start() for found in _BOUNDARY.finditer(text, 0, match.start() + 1)), default=0)
+    return bool(topic_words(text[:last]))  # the clauses before the last boundary hold those before any other
 
 
 def topic_words(text: str) -> list[str]:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from knowledge.claims import content_words
+from knowledge.naming import words_of
 from knowledge.schema import Passage
-from knowledge.spans import Span, spans_of
+from knowledge.spans import Span, sentences_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +23,7 @@ MOST_BLOCKS = 8  # sections made of a document that has no headings, pages or pa
 LONGEST_SENTENCE = 400  # characters; what is longer is a list or a table, not a sentence to quote
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,})")
 _NOT_PROSE = re.compile(r"^\s*(?:[#|<{!/]|\d+\s*\||import\s|from\s+\w+\s+import|[-*+]\s*$|\[[^\]]*\]\([^)]*\)\s*$)")
+_LINK = re.compile(r"\[([^\[\]]*)\]\([^()\s]*\)")
 LEANING = 0.6  # what a sentence that leans on its neighbours counts, quoted alone
 _LEANS = re.compile(
     r"^[-*\s]*(?:but|so|and|then|also|or|this|that|these|those|it|they|there|here|such|in this|in that|for this|"
@@ -43,12 +46,6 @@ class Section:
     positions: list[int] = field(default_factory=list)
 
 
-def title_of(passages: Sequence[Passage]) -> str:
-    """The heading that all passages of a document share, or an empty string."""
-    firsts = {passage.heading.split(SEPARATOR)[0] for passage in passages if passage.heading}
-    return firsts.pop() if len(firsts) == 1 else ""
-
-
 def sections_of(passages: Sequence[Passage]) -> list[Section]:
     """The main sections: by the highest level of headings that tells passages apart, else by part or page.
 
@@ -57,7 +54,7 @@ def sections_of(passages: Sequence[Passage]) -> list[Section]:
     deepest = max((len(passage.heading.split(SEPARATOR)) for passage in passages if passage.heading), default=0)
     for depth in range(1, deepest + 1):
         keys = [SEPARATOR.join(passage.heading.split(SEPARATOR)[:depth]) for passage in passages]
-        if len(set(keys)) > 1:
+        if len({*keys} - {""}) > 1:  # what stands before the first heading tells nothing apart
             return _grouped(keys)
     for keys in ([p.part for p in passages], [f"page {p.page}" if p.page else "" for p in passages]):
         if len(set(keys)) > 1:
@@ -71,17 +68,33 @@ def _grouped(keys: Sequence[str]) -> list[Section]:
     return [Section(key.rsplit(SEPARATOR, 1)[-1], list(positions)) for key, positions in groups]
 
 
+def positions_under(passages: Sequence[Passage], title: str) -> list[int]:
+    """The passages below the headings of this title, or below the only one that holds all of its words."""
+    wanted = words_of(title)
+    paths = {path for passage in passages if passage.heading for path in _ancestors(passage.heading)}
+    words = {path: words_of(path.rsplit(SEPARATOR, 1)[-1]) for path in paths}
+    meant = {path for path in paths if words[path] == wanted}
+    if not meant:
+        holding = {path for path in paths if {*wanted.split()} <= {*words[path].split()}}
+        meant = holding if len(holding) == 1 else set()
+    return [at for at, passage in enumerate(passages) if meant.intersection(_ancestors(passage.heading))]
+
+
+def _ancestors(heading: str) -> list[str]:
+    """A heading path and all that it lies below, the highest first."""
+    titles = heading.split(SEPARATOR)
+    return [SEPARATOR.join(titles[:depth]) for depth in range(1, len(titles) + 1)]
+
+
 def outline_of(passages: Sequence[Passage]) -> list[tuple[int, str, int]]:
     """Every heading as (level from 0, title, position of the first passage below it), in reading order."""
     seen: set[str] = set()
     found: list[tuple[int, str, int]] = []
     for position, passage in enumerate(passages):
-        titles = passage.heading.split(SEPARATOR) if passage.heading else []
-        for level in range(len(titles)):
-            path = SEPARATOR.join(titles[: level + 1])
+        for level, path in enumerate(_ancestors(passage.heading) if passage.heading else []):
             if path not in seen:
                 seen.add(path)
-                found.append((level, titles[level], position))
+                found.append((level, path.rsplit(SEPARATOR, 1)[-1], position))
     return found
 
 
@@ -148,23 +161,26 @@ def key_sentence(passage: Passage, frequencies: Counter[str]) -> Span | None:
         frequencies: in how many passages of the document each content word stands.
     """
     best: tuple[float, Span] | None = None
-    whole_sentences = prose(passage.text)
-    for place, span in enumerate([span for span in whole_sentences if len(span.words) >= 3] or whole_sentences):
-        weight = sum(math.log(1 + frequencies[word]) for word in span.words) / math.sqrt(len(span.words) + 4)
+    telling = [(span, _said_in(passage.text[span.start : span.end])) for span in prose(passage.text)]
+    for place, (span, words) in enumerate([said for said in telling if len(said[1]) >= 3] or telling):
+        weight = sum(math.log(1 + frequencies[word]) for word in words) / math.sqrt(len(words) + 4)
         merit = weight * (LEANING if _LEANS.search(passage.text[span.start : span.end]) else 1.0) - 0.15 * place
         if best is None or merit > best[0]:
             best = merit, span
     return best[1] if best else None
 
 
+def _said_in(sentence: str) -> frozenset[str]:
+    """The content words of a sentence, without the addresses of its links."""
+    return content_words(_LINK.sub(r"\1", sentence))
+
+
 def prose(text: str) -> list[Span]:
     """The whole sentences of a text, without code, tables, headings and markup."""
-    spans = spans_of(text)
-    single = spans[: (len(spans) + 1) // 2]  # they stand before the pairs
     fenced = _fenced(text)
     return [
         span
-        for span in single
+        for span in sentences_of(text)
         if span.words
         and span.end - span.start <= LONGEST_SENTENCE
         and _ENDS.search(text[span.start : span.end])
@@ -188,6 +204,4 @@ def _fenced(text: str) -> list[tuple[int, int]]:
 
 def frequencies_of(passages: Sequence[Passage]) -> Counter[str]:
     """In how many passages each content word stands."""
-    from knowledge.claims import content_words
-
-    return Counter(word for passage in passages for word in content_words(passage.text))
+    return Counter(word for passage in passages for word in _said_in(passage.text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from knowledge.amounts import at_odds
 from knowledge.antonyms import antonyms
 from knowledge.boosted_trees import BoostedTrees, load_trees
 from knowledge.claims import Claim, denies, written
@@ -17,9 +18,9 @@ def support_model() -> BoostedTrees:
 
 
 def contradicts(claim: Claim, span: Claim, passage: str) -> bool:
-    """Whether numbers, code or negations rule out that the span supports the claim."""
-    unlike = any(piece not in passage for piece in claim.code)
-    return unlike or bool(claim.numbers - span.words) or denies(claim, span) or denies(span, claim)
+    """Whether numbers, what they measure, code or negations rule out that the span supports the claim."""
+    unlike = any(piece not in passage for piece in claim.code) or bool(claim.numbers - span.words)
+    return unlike or at_odds(claim.amounts, span.amounts) is not None or denies(claim, span) or denies(span, claim)
 
 
 def reason_for(sentence: str, claim: Claim, span: Claim, passage: str) -> str:
@@ -29,6 +30,8 @@ def reason_for(sentence: str, claim: Claim, span: Claim, passage: str) -> str:
         return f"the passage does not hold `{unlike[0]}` as it is written here"
     if numbers := written(sentence, claim.numbers - span.words):
         return f"number not found: {', '.join(numbers)}"
+    if (amount := at_odds(claim.amounts, span.amounts)) is not None:
+        return f"the number stands there, but not as “{amount.written}”"
     if denies(claim, span) or denies(span, claim):
         return "one says “not”, the other does not"
     table = antonyms()

@@ -8,7 +8,6 @@ considered is said.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any, cast
@@ -18,25 +17,23 @@ from langgraph.config import get_stream_writer
 from agent import prompts
 from agent.aside import think
 from agent.comparison import Side, compare
-from agent.document_requests import Found, Request, Target, find, recognize, words_of
+from agent.document_requests import Request, Target, recognize
+from agent.extracts import extract, outline
 from agent.followups import Focus
-from agent.reciting import Piece, Quote, quoted_passages, recite, whole
+from agent.reciting import Piece, quoted_passages, recite
 from agent.schema import Note, Retrieved
 from agent.sections import (
     centrality_of,
-    frequencies_of,
-    key_sentence,
-    outline_of,
+    positions_under,
     sections_of,
     spread,
-    title_of,
 )
 from agent.speech import Speech
 from agent.state import Dependencies, Documents, TurnState, add_usage, asked, filter_of
+from knowledge.index.filters import matching
+from knowledge.naming import Found, find, title_of, words_of
 from knowledge.schema import Passage
 
-MOST_QUOTES = 12
-MOST_HEADINGS = 60
 MOST_LISTED = 10  # documents named when the question leaves open which
 MOST_READINGS = 12  # model calls for one long document, before the last one that puts them together
 LONGEST_NOTES = 1200  # characters of what the model notes on one part
@@ -68,12 +65,16 @@ class DocumentNodes:
             if not isinstance(outcome, list):
                 return outcome
             chosen = outcome
-        texts = [documents.passages(documents.rows_of(source)) for source in chosen]
+        section = request.targets[0].section
+        texts = [self._side(source, "", section).passages for source in chosen]
+        if section and not all(texts):
+            return None
         if empty := [source for source, passages in zip(chosen, texts, strict=True) if not passages]:
             return _reply(self._unreadable(empty[0]))
         evidence = [passage for passages in texts for passage in passages]
         if self._deps.budget.small or request.kind not in {"summary", "comparison"} or not self._fits(evidence):
-            return {"request": {"kind": request.kind, "sources": list(chosen)}, "query": asked(state)}
+            wanted = {"kind": request.kind, "sources": list(chosen), "section": section}
+            return {"request": wanted, "query": asked(state)}
         get_stream_writer()(Retrieved(tuple(evidence), True, 0.0, asked(state)))
         return {
             "request": {"kind": request.kind},
@@ -95,6 +96,11 @@ class DocumentNodes:
     def _choose(self, request: Request, state: TurnState, focus: Focus) -> list[str] | TurnState | None:
         """The source of each target; or a reply that asks back; or None where no document is meant after all."""
         sources = self._allowed(state)
+        if not all(target.name or target.sure for target in request.targets):
+            before = [source for source in focus.sources if source in sources] if focus.kind else []
+            return before if len(before) == len(request.targets) else None
+        if len(request.targets) == 2 and any(target.section for target in request.targets):
+            return None  # whole documents are compared; a search finds what is said in two sections
         if len(request.targets) == 2 and not any(target.name for target in request.targets):
             cited = [source for source in focus.sources if source in sources]
             pair = cited if len(cited) == 2 else sorted(sources)
@@ -116,20 +122,20 @@ class DocumentNodes:
 
     def _find(self, target: Target, sources: Sequence[str], focus: Focus) -> Found | None:
         if target.name:
-            found = find(target, sources, lambda title: () if target.sure else self._titled(title, sources))
+            found = find(target.name, sources, lambda title: () if target.sure else self._titled(title, sources))
+            about = not found.known and " " in target.name  # "the wildcards in cors.md" is no name, but ends with one
+            if about and find(target.name.split()[-1], sources, lambda title: ()).known:
+                return None
             return found if found.known or target.sure else None
+        if not sources:
+            return None
         cited = [source for source in focus.sources if source in sources]
         return Found((cited[0],)) if len(cited) == 1 else Found(tuple(cited or sorted(sources)))
 
     def _allowed(self, state: TurnState) -> list[str]:
         """The sources that the turn's filter lets through."""
-        documents = self._documents
-        everything = list(documents.sources())
-        where = filter_of(state)
-        if where is None:
-            return everything
-        rows = set(documents.rows_where(where).tolist())
-        return [source for source in everything if rows.intersection(documents.rows_of(source).tolist()[:1])]
+        files, where = self._documents.sources(), filter_of(state)
+        return list(files) if where is None else list(matching(where, files.values()))
 
     def _titled(self, title: str, sources: Sequence[str]) -> list[str]:
         """Sources found by a search for their title that do bear it."""
@@ -171,15 +177,19 @@ class DocumentNodes:
         if len(sources) == 2:
             one, other = map(self._side, sources, short_names(sources))
             return self._recited(state, compare(one, other), [])
-        side = self._side(sources[0], PurePath(sources[0]).name)
+        section = state["request"].get("section", "")
+        name = PurePath(sources[0]).name
+        side = self._side(sources[0], f"{name}, section “{section}”" if section else name, section)
         if kind == "outline":
             return self._recited(state, outline(side), [])
         if self._deps.budget.small:
             return self._recited(state, *extract(side))
         return self._read(state, side)
 
-    def _side(self, source: str, name: str) -> Side:
+    def _side(self, source: str, name: str, section: str = "") -> Side:
         rows = self._documents.rows_of(source)
+        if section:
+            rows = rows[positions_under(self._documents.passages(rows), section)]
         return Side(name, self._documents.passages(rows), self._documents.vectors(rows))
 
     def _recited(self, state: TurnState, pieces: Sequence[Piece], remarks: Sequence[str]) -> TurnState:
@@ -265,83 +275,16 @@ class DocumentNodes:
         return parts
 
 
-def extract(side: Side) -> tuple[list[Piece], list[str]]:
-    """A summary in the document's own words: quotations from every main section, and what was left out."""
-    sections = sections_of(side.passages)
-    chosen = spread(sections, centrality_of(side.vectors, sections), MOST_QUOTES)
-    frequencies = frequencies_of(side.passages)
-    section_of = {at: section for section in sections for at in section.positions}
-    title = title_of(side.passages)
-    pieces: list[Piece] = [f"**{title}** ({side.name})" if title else f"**{side.name}**", ", in its own words:"]
-    before, quoted = None, 0
-    used = set(chosen)
-    for at in chosen:
-        free = [other for other in section_of[at].positions if other == at or other not in used]
-        quote = _key_quote(side, free, at, frequencies, used)
-        if quote is None:
-            continue
-        section, quoted = section_of[at], quoted + 1
-        if section is not before:
-            named = section.title and section.title != title
-            pieces.append(f"\n\n**{section.title}**: " if named else "\n\n")
-        else:
-            pieces.append(" ")
-        before = section
-        pieces.append(quote)
-    if not quoted:
-        pieces += ["\n\n", _opening(side.passages[0])]
-    shown = len({id(section_of[at]) for at in chosen})
-    note = prompts.NOTE_QUOTED.format(
-        quoted=max(quoted, 1), total=len(side.passages), shown=shown, sections=len(sections)
-    )
-    return pieces, [note] if quoted < len(side.passages) else []
-
-
-def _key_quote(
-    side: Side, positions: Sequence[int], at: int, frequencies: Counter[str], used: set[int]
-) -> Quote | None:
-    """From the chosen passage, or where it holds no prose from the nearest free one of its section that does."""
-    for near in sorted(positions, key=lambda other: abs(other - at)):
-        passage = side.passages[near]
-        if (span := key_sentence(passage, frequencies)) is not None:
-            used.add(near)
-            return Quote(passage, span.start, span.end)
-    return None
-
-
-def _opening(passage: Passage) -> Quote:
-    quote = whole(passage)
-    end = passage.text.find("\n", quote.start)
-    return Quote(passage, quote.start, quote.end if end < 0 else min(end, quote.end))
-
-
-def outline(side: Side) -> list[Piece]:
-    """The headings as a list, with the place where each begins; pages or parts where there are no headings."""
-    headings = outline_of(side.passages)
-    if not headings:
-        first, last = side.passages[0], side.passages[-1]
-        count = len(side.passages)
-        places = f"{first.locator} to {last.locator}" if count > 1 else first.locator
-        sections = [section for section in sections_of(side.passages) if section.title]
-        listed = "".join(f"\n- {section.title}" for section in sections[:MOST_HEADINGS])
-        return [f"{side.name} has no headings; it has {count} passages, from {places}.", listed]
-    pieces: list[Piece] = [f"{side.name} has {len(headings)} headings:\n"]
-    for level, title, position in headings[:MOST_HEADINGS]:
-        pieces.append(f"\n{'  ' * level}- {title} ({side.passages[position].locator})")
-    if len(headings) > MOST_HEADINGS:
-        pieces.append(f"\n- and {len(headings) - MOST_HEADINGS} more")
-    return pieces
-
-
 def _picked(reply: str, choices: Sequence[str]) -> str | None:
     """The choice that a reply to "which one?" names, by number, name or path."""
     text = reply.strip().rstrip(".!?").lower()
     if (match := _NUMBER.match(text)) is not None:
         word = match.group(1)
-        place = _ORDINALS.index(word) if word in _ORDINALS else int(word) - 1 if word.isdecimal() else -1
+        place = _ORDINALS.index(word) if word in _ORDINALS else int(word[:4]) - 1 if word.isdecimal() else -1
+        place = len(choices) - 1 if word == "last" else place
         if 0 <= place < len(choices):
             return choices[place]
-    found = find(Target(text.removeprefix("the ").removesuffix(" one")), choices, lambda title: ())
+    found = find(text.removeprefix("the ").removesuffix(" one"), choices, lambda title: ())
     return found.sources[0] if found.known and len(found.sources) == 1 else None
 
 

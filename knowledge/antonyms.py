@@ -25,6 +25,8 @@ buy/sell bought/sold import/export attack/defend enter/leave arrive/leave arrive
 cause/prevent full/empty whole/part always/never always/sometimes all/some all/none only/also everywhere/nowhere
 domestic/foreign urban/rural liberal/conservative sync/async synchronous/asynchronous mutable/immutable
 known/unknown stable/unstable dependent/independent direct/indirect visible/invisible formal/informal
+on/off introduce/remove insert/delete connect/disconnect lock/unlock show/hide upload/download allow/deny
+accept/deny encrypt/decrypt once/twice first/second
 liquid/solid heavy/light thick/thin deep/shallow wide/narrow light/dark day/night summer/winter
 """.split()
 

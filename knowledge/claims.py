@@ -7,7 +7,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
-_WORD = re.compile(r"[^\W_]+(?:[._][^\W_]+|['’](?:[st]|re|ve|ll|d|m)\b)*", re.IGNORECASE)
+from knowledge.amounts import Amount, amounts_of
+
+_WORD = re.compile(
+    r"(?<![\w.,:])(?:\d+,\d\d?(?![\d,])|\d\d?:\d\d(?![\d:]))"  # 1,8 and 14:30 are one number each
+    r"|[^\W_]+(?:[._][^\W_]+|['’](?:[st]|re|ve|ll|d|m)\b)*",
+    re.IGNORECASE,
+)
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _BREAK = re.compile(r"[.!?:\n“\"]")
 _CODE = re.compile(r"(?<!`)`+([^`\n]+)`+")  # begun only where backticks begin: linear on a run of them
@@ -60,6 +66,7 @@ class Claim:
         spoken: stems of all words, the empty ones too.
         numbers: those written in digits, or in words from two to a million.
         names: stems of words with a capital that no sentence begins with, and of those that mix letters and digits.
+        amounts: its numbers with their signs, units and limits.
         code: what stands between backticks, verbatim.
         negations: how many words deny something.
         denied: stems of the content words, at most two, that follow each of them.
@@ -72,6 +79,7 @@ class Claim:
     spoken: frozenset[str]
     numbers: frozenset[str]
     names: frozenset[str]
+    amounts: tuple[Amount, ...]
     code: tuple[str, ...]
     negations: int
     denied: frozenset[str]
@@ -105,7 +113,7 @@ def _denies(word: str) -> bool:
 
 
 def _root(written_word: str) -> str:
-    word = written_word.lower().replace("’", "'").removesuffix("'s")
+    word = written_word.lower().replace("’", "'").replace(",", ".").replace(":", ".").removesuffix("'s")
     return stem(_NUMBER_WORDS.get(word, word))
 
 
@@ -147,6 +155,7 @@ def claim_of(text: str) -> Claim:
         spoken=frozenset(map(stem, lower)),
         numbers=frozenset(numbers),
         names=frozenset(names),
+        amounts=amounts_of(text) if numbers else (),
         code=tuple(found.group(1).strip() for found in _CODE.finditer(text)),
         negations=sum(map(_denies, lower)),
         denied=frozenset(denied),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from knowledge.antonyms import antonyms
 from knowledge.claims import Claim, denies
@@ -120,7 +121,16 @@ def _neighbours(stems: Sequence[str], places: Mapping[str, Sequence[int]]) -> fl
 
 
 def _close(one: Sequence[int], other: Sequence[int], within: int = 2) -> bool:
-    return any(abs(a - b) <= within for a in one for b in other)
+    """Whether a place of one lies near a place of the other; both ascend, and each is looked at once."""
+    a = b = 0
+    while a < len(one) and b < len(other):
+        if abs(one[a] - other[b]) <= within:
+            return True
+        if one[a] < other[b]:
+            a += 1
+        else:
+            b += 1
+    return False
 
 
 def _apart(claim: Claim, places: Mapping[str, Sequence[int]]) -> float:
@@ -140,13 +150,17 @@ def _apart(claim: Claim, places: Mapping[str, Sequence[int]]) -> float:
 def _misattached(claim: Claim, span: Claim, places: Mapping[str, Sequence[int]]) -> float:
     """Whether the words on both sides of a number stand nearer to another number in the span."""
     numbers = [(place, word) for place, word in enumerate(span.stems) if word in span.numbers]
+
+    @cache
+    def nearest_to(word: str) -> str:
+        return min((abs(at - spot), name) for at in places[word] for spot, name in numbers)[1]
+
     for place, word in enumerate(claim.stems):
         if word not in claim.numbers or word not in places:
             continue
         beside = [*claim.stems[max(0, place - 1) : place], *claim.stems[place + 1 : place + 2]]
         beside = [other for other in beside if other in places and other not in claim.numbers]
-        nearest = [min((abs(at - spot), name) for at in places[other] for spot, name in numbers) for other in beside]
-        if nearest and all(name != word for _, name in nearest):
+        if beside and all(nearest_to(other) != word for other in beside):
             return 1.0
     return 0.0
 
@@ -171,7 +185,8 @@ def _replaced(stems: Sequence[str], against: Sequence[str], places: Mapping[str,
 
 def _opposite(claim: Claim, span: Claim) -> float:
     table = antonyms()
-    return float(any(table[word] & span.spoken for word in claim.spoken - span.spoken if word in table))
+    said = span.spoken - claim.spoken  # "turn it off by the switch on the left" speaks of no "on"
+    return float(any(table[word] & said for word in claim.spoken - span.spoken if word in table))
 
 
 def _between(stems: Sequence[str], missing: frozenset[str]) -> float:

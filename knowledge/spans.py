@@ -24,17 +24,23 @@ class Span:
     words: frozenset[str]
 
 
-def spans_of(text: str) -> list[Span]:
-    """The sentences of a passage, and each pair of neighbours, without surrounding white space.
-
-    Rows of a table stand alone: what one says of its subject is not true of the next.
-    """
-    single: list[Span] = []
+def sentences_of(text: str) -> list[Span]:
+    """The sentences of a text and the lines that end without a full stop, in order, without white space around."""
+    found: list[Span] = []
     for match in _SPAN.finditer(text):
         body = match.group()
         if body.strip():
             start = match.start() + len(body) - len(body.lstrip())
-            single.append(Span(start, match.start() + len(body.rstrip()), content_words(body)))
+            found.append(Span(start, match.start() + len(body.rstrip()), content_words(body)))
+    return found
+
+
+def spans_of(text: str) -> list[Span]:
+    """The sentences of a passage, then each pair of neighbours.
+
+    Rows of a table stand alone: what one says of its subject is not true of the next.
+    """
+    single = sentences_of(text)
     pairs = [
         Span(a.start, b.end, a.words | b.words)
         for a, b in zip(single, single[1:], strict=False)

@@ -95,3 +95,8 @@ def test_what_a_turn_was_about_outlasts_small_talk() -> None:
 )
 def test_a_model_s_version_is_taken_only_if_it_is_one(said: str, taken: str | None) -> None:
     assert accepted(said, "How do I test it?", CORS) == taken
+
+
+def test_a_long_question_is_read_once() -> None:
+    assert is_follow_up("so and " * 2800 + "it?")  # quadratic, this would stall the test run
+    assert not is_follow_up("pump, " + "so and " * 2800 + "it?")

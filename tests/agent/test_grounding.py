@@ -231,3 +231,52 @@ def test_a_row_of_a_table_supports_nothing_about_another_row() -> None:
     found = evidence.support("The Ibis 1: 89, and 40 of them.")
     assert found is not None
     assert evidence.passages[0].text[found[1].start : found[1].end] == "Ibis 1 | 89 | 40"
+
+
+MEASURED = Passage(
+    "p5",
+    "/docs/freezer.md",
+    "The freezer keeps -18 degrees at night. The fee is $5 per user. The warranty of the freezer lasts 24 months. The "
+    "battery lasts at least 8 hours. The package needs Python >=3.8 to run. The tank holds 1,8 litres of water. The "
+    "job runs at 14:30 every day. The heater is turned on by the switch.",
+    1,
+    1,
+)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "reason"),
+    [
+        ("The warranty of the freezer lasts 24 days.", "not as “24 days”"),
+        ("The freezer keeps 18 degrees at night.", "not as “18”"),
+        ("The fee is €5 per user.", "not as “€5”"),
+        ("The fee is 5 % per user.", "not as “5 %”"),
+        ("The battery lasts up to 8 hours.", "not as “up to 8 hours”"),
+        ("The package needs Python <3.8 to run.", "not as “<3.8”"),
+        ("The tank holds 8 litres of water.", "number not found: 8"),
+        ("The job runs at 14 every day.", "number not found: 14"),
+    ],
+)
+def test_a_number_with_another_sign_unit_or_limit_is_never_supported(sentence: str, reason: str) -> None:
+    judgement = Evidence([MEASURED]).judge(sentence)
+    assert judgement is not None
+    assert judgement.grade != "supported"
+    assert reason in judgement.reason
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The warranty of the freezer lasts 24 months.",
+        "The freezer has a 24-month warranty.",
+        "The freezer keeps −18 degrees at night.",
+        "The fee is 5 dollars per user.",
+        "The battery lasts 8 hours or more.",
+        "The package needs Python 3.8 or newer to run.",
+        "The tank holds 1.8 litres of water.",
+        "The job runs at 14:30 every day.",
+    ],
+)
+def test_the_same_amount_written_otherwise_stays_supported(sentence: str) -> None:
+    judgement = Evidence([MEASURED]).judge(sentence)
+    assert judgement is not None and judgement.grade == "supported", judgement

@@ -7,13 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from agent import prompts
 from agent.schema import Cited, Note, Retrieved
 from agent.state import TurnState
 from knowledge.index import KnowledgeIndex
-from knowledge.schema import Retrieval, SearchFilter
+from knowledge.schema import Passage, Retrieval, SearchFilter
 from tests.agent.library import library
 from tests.agent.test_graph import LARGE, SMALL, Turn, texts
 
@@ -48,7 +49,34 @@ LONG = "# Log\n\n" + "\n\n".join(
     f"## Day {day}\n\nOn day {day} the keeper of lighthouse {day} wrote that the sea was calm and blue."
     for day in range(80)
 )
-FILES = {"pump.md": PUMP, "old/pump.md": PUMP, "pump2.md": PUMP_2, "bread.md": BREAD, "long.md": LONG}
+TABLE = """# Parts
+
+The parts are listed here.
+
+| part | price |
+| --- | --- |
+| filter | 12 |
+| seal | 4 |
+| motor | 90 |
+| hose | 7 |
+
+The filter is delivered within three days.
+"""
+NOTED = "A line that no heading announces.\n\n" + LONG
+LINKS = "# Changes\n\n" + "\n".join(
+    f"* Add feature {n} for the pump. PR [#{n}](https://hub.example/pull/{n}) by [@ann](https://hub.example/ann)."
+    for n in range(6)
+)
+FILES = {
+    "table.md": TABLE,
+    "noted.md": NOTED,
+    "links.md": LINKS,
+    "pump.md": PUMP,
+    "old/pump.md": PUMP,
+    "pump2.md": PUMP_2,
+    "bread.md": BREAD,
+    "long.md": LONG,
+}
 
 Ask = Callable[..., tuple[TurnState, list[Any]]]
 
@@ -236,3 +264,112 @@ def test_a_filter_decides_among_documents(turn: Callable[..., Turn], collection:
     assert state["citations"][0]["source"].endswith("old/pump.md")
     state, _ = small.ask("Summarize this file", asdict(SearchFilter(paths=(folder,))))
     assert state["citations"][0]["source"].endswith("old/pump.md")
+
+
+def test_sections_are_quoted_whatever_stands_before_the_first_heading(turn: Callable[..., Turn]) -> None:
+    state, _ = turn([], budget=SMALL).ask("Summarize noted.md")
+    note = next(note for note in state["notes"] if "passages" in note)
+    assert "from 1 of" not in note and "from 2 of" not in note
+    days = [int(each["text"].split()[2]) for each in state["citations"] if each["text"].startswith("On day")]
+    assert max(b - a for a, b in zip([0, *days], [*days, 79], strict=True)) < 20
+
+
+def test_the_note_counts_the_sections_that_are_quoted(turn: Callable[..., Turn], tmp_path: Path) -> None:
+    words = "# Words\n\n" + "\n\n".join(f"## Part {n}\n\nnoise without end number {n}" for n in range(9))
+    index, _ = library(tmp_path, {"words.md": words + "\n\n## Last\n\nThis one ends here."})
+    state, _ = turn([], budget=SMALL, documents=index).ask("Summarize words.md")
+    index.close()
+    assert len(state["citations"]) == 1
+    assert any("from 1 of 10 sections" in note for note in state["notes"]), state["notes"]
+
+
+def test_addresses_of_links_make_no_sentence_worth_quoting(turn: Callable[..., Turn]) -> None:
+    state, _ = turn([], budget=SMALL).ask("Summarize links.md")
+    assert all(citation["text"].startswith("* Add feature") for citation in state["citations"])
+
+
+def test_a_section_is_summarized_alone(turn: Callable[..., Turn]) -> None:
+    for question in ("Summarize the section Warranty of pump2.md", "Summarize the warranty section of pump2.md"):
+        state, _ = turn([], budget=SMALL).ask(question)
+        assert [citation["text"] for citation in state["citations"]] == [
+            "The warranty of the pump lasts 24 months from the date of purchase."
+        ]
+        stand(state)
+    large = turn(["The warranty of the pump lasts 24 months."])
+    state, _ = large.ask("Summarize the section Warranty of pump2.md")
+    assert "Rinse" not in str(large.model.prompts[0][-1].content)
+    stand(state)
+
+
+@pytest.mark.parametrize(
+    "question", ["Summarize the section Recipes of pump2.md", "Explain the warranty in pump2.md", "Summarize it"]
+)
+def test_what_names_no_section_or_document_is_searched_for(turn: Callable[..., Turn], question: str) -> None:
+    state, _ = turn(["Water moves."]).ask(question)
+    assert state["query"] == question
+    assert not state["request"]
+
+
+def test_a_pronoun_is_the_document_of_the_turn_before(turn: Callable[..., Turn]) -> None:
+    small = turn([], budget=SMALL)
+    state, _ = small.ask("Summarize pump2.md")
+    for question, said in (("What are its main points?", "24 months"), ("List its headings", "Noise")):
+        small.focus = small.focus_of(state)
+        state, _ = small.ask(question)
+        assert said in state["answer"]
+    small.focus = small.focus_of(small.ask("Compare pump2.md with bread.md")[0])
+    state, _ = small.ask("What changed between them?")
+    assert state["request"]["sources"][0].endswith("pump2.md")
+    assert state["request"]["sources"][1].endswith("bread.md")
+
+
+def test_a_filter_that_lets_nothing_through_leaves_nothing_to_summarize(turn: Callable[..., Turn]) -> None:
+    state, _ = turn(["Water moves."], budget=SMALL).ask("Summarize this file", asdict(SearchFilter(paths=("/no",))))
+    assert state["searched"]
+    assert state["query"] == "Summarize this file"
+
+
+def test_the_last_one_and_numbers_out_of_reach(turn: Callable[..., Turn]) -> None:
+    small = turn(["No.", "No."], budget=SMALL)
+    offered = small.focus_of(small.ask("Summarize pump.md")[0])
+    small.focus = offered
+    state, _ = small.ask("the last one")
+    assert state["citations"][0]["source"].endswith("/pump.md")
+    assert "/old/" not in state["citations"][0]["source"]
+    small.focus = offered
+    state, _ = small.ask("9" * 5000)
+    assert not state["request"]
+
+
+def test_pages_that_are_not_listed_are_counted() -> None:
+    from agent.comparison import Side
+    from agent.extracts import MOST_HEADINGS, outline
+
+    pages = [Passage(str(n), "/a.pdf", "Some text.", 1, 1, page=n) for n in range(1, MOST_HEADINGS + 6)]
+    pieces = outline(Side("a.pdf", pages, np.zeros((len(pages), 2), np.float32)))
+    assert "- page 60" in pieces[1]
+    assert str(pieces[1]).endswith("- and 5 more")
+
+
+def test_changes_in_two_sections_are_two_changes(turn: Callable[..., Turn], tmp_path: Path) -> None:
+    text = (
+        "# Pump\n\nIt is blue.\n\n## Warranty\n\nIt lasts 24 months.\n\n## Care\n\nRinse it.\n\n## End\n\nThat is all."
+    )
+    changed = text.replace("24", "36").replace("Rinse it.", "Rinse it. Dry it.")
+    index, _ = library(tmp_path, {"v1.md": text, "v2.md": changed})
+    state, _ = turn([], documents=index).ask("What changed between v1.md and v2.md?")
+    index.close()
+    assert "2 changed" in state["answer"]
+    assert "in “Care”: “Rinse it.” [3] became “Rinse it. Dry it.” [4]" in state["answer"]
+    assert "more line" not in state["answer"]
+
+
+def test_texts_of_few_different_lines_are_compared_at_once() -> None:
+    from agent.comparison import Side, compare
+
+    def side(name: str, lines: list[str]) -> Side:
+        return Side(name, [Passage(name, f"/{name}", "\n".join(lines), 1, len(lines))], np.ones((1, 2), np.float32))
+
+    one = ["0", "1"] * 1500
+    assert "line for line" in str(compare(side("a", one), side("b", one))[0])
+    assert compare(side("a", one), side("b", ["1", "0", "0"] * 1000))  # cubic, this would stall the test run

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from knowledge.antonyms import antonyms
 from knowledge.boosted_trees import BoostedTrees
 from knowledge.claims import claim_of, content_words, denies, written
-from knowledge.likeness import FEATURES, features
-from knowledge.spans import SpanIndex
+from knowledge.likeness import FEATURES, _close, features
+from knowledge.spans import SpanIndex, sentences_of, spans_of
 
 
 def alike(sentence: str, text: str) -> dict[str, float]:
@@ -91,3 +91,27 @@ def test_trees_add_up_the_tables_they_end_in() -> None:
     assert model.probability([1.0, 1.0]) == pytest.approx(1 / (1 + 2.718281828**-4))
     assert model.probability([0.0, 0.0]) == pytest.approx(1 / (1 + 2.718281828**2))
     assert model.probability([0.0, 1.0]) == 0.5
+
+
+def test_sentences_after_a_table_are_kept() -> None:
+    text = "| part | price |\n| filter | 12 |\n| seal | 4 |\nThe filter comes by post. It is blue."
+    said = [text[span.start : span.end] for span in sentences_of(text)]
+    assert said[-2:] == ["The filter comes by post.", "It is blue."]
+    assert spans_of(text)[: len(said)] == sentences_of(text)
+
+
+def test_long_texts_of_few_words_are_compared_at_once() -> None:
+    claim = claim_of("pump filter " * 2000)
+    span = claim_of("pump " * 200 + "gap " * 5 + "filter " * 200)
+    assert features(claim, span, span.words, {})[0] == 1  # quadratic, this would stall the test run
+
+
+@given(st.lists(st.integers(0, 60)), st.lists(st.integers(0, 60)), st.integers(0, 5))
+def test_nearness_is_that_of_any_two_places(one: list[int], other: list[int], within: int) -> None:
+    expected = any(abs(a - b) <= within for a in one for b in other)
+    assert _close(sorted(one), sorted(other), within) is expected
+
+
+def test_what_is_turned_off_is_not_turned_on() -> None:
+    assert alike("The switch turns the heater off.", "The switch turns the heater on.")["opposite"] == 1
+    assert alike("Turn it off on Monday.", "Turn it off.")["opposite"] == 0
