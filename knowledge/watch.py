@@ -7,6 +7,7 @@ drives, the folders are listed every half minute.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -40,20 +41,26 @@ def changes(
         looked = -look
         for noticed in _notices(present, stop):
             if noticed or time.monotonic() - looked >= look:
-                found = scan(present, suffixes).files
+                found = scan(list(present), suffixes).files
                 looked = time.monotonic()
                 if found != seen:
                     seen = found
                     yield
-            if _present(roots) != present:  # a drive came or went
+            if _present(roots) != present:  # a drive came or went: notices are about what was there before
                 break
 
 
-def _present(roots: Sequence[str]) -> list[str]:
-    return [root for root in roots if os.path.lexists(root)]
+def _present(roots: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """The roots that are there, each with what tells a drive from the folder it is mounted on."""
+    present = {}
+    for root in roots:
+        with contextlib.suppress(OSError):
+            status = os.stat(root)
+            present[root] = status.st_dev, status.st_ino
+    return present
 
 
-def _notices(roots: Sequence[str], stop: threading.Event) -> Iterator[bool]:
+def _notices(roots: Collection[str], stop: threading.Event) -> Iterator[bool]:
     """About once a second: whether the system has noticed anything below the roots."""
     import watchfiles
 

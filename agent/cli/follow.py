@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from knowledge.errors import IngestInterrupted, RatchetError
+from knowledge.errors import IngestInterrupted, RatchetError, SourceMissing
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from agent.config import Settings
     from knowledge.schema import IngestReport
 
 _SECONDS_BETWEEN_ATTEMPTS = 10.0
+Once = Callable[[Sequence[Path]], "IngestReport"]
 
 
 def follow(settings: Settings, paths: Sequence[Path], *, retry: bool, as_json: bool) -> None:
     """Ingest now and whenever something changes. Errors are shown and do not end it.
+
+    A folder that goes away is told once and waited for, while the others are followed.
 
     Raises:
         SourceMissing, ConfigError, EmbedderError: it cannot even begin.
@@ -32,17 +39,17 @@ def follow(settings: Settings, paths: Sequence[Path], *, retry: bool, as_json: b
 
     with closing(open_embeddings(settings)) as embeddings:
 
-        def once(retry: bool = False) -> IngestReport:
+        def once(present: Sequence[Path], retry: bool = False) -> IngestReport:
             with progress_bar() as on_progress:
-                return add(settings, embeddings, paths, retry=retry, on_progress=on_progress)
+                return add(settings, embeddings, present, retry=retry, on_progress=on_progress)
 
         try:
-            _tell(once(retry), as_json, first=True)
+            following = _Following(paths, once, once(paths, retry), as_json)
             roots = followed(settings, paths)
             err().print(foreign(f"Following {counted(len(roots), 'place')}; Ctrl-C ends it.", "dim"))
             stop = threading.Event()
             for _ in changes(roots, file_endings(settings), stop):
-                _until_done(once, stop, as_json)
+                following.catch_up(stop)
         except IngestInterrupted as interrupted:
             err().print(foreign(f"· {interrupted.kept}", "yellow"))
         except KeyboardInterrupt:
@@ -50,33 +57,90 @@ def follow(settings: Settings, paths: Sequence[Path], *, retry: bool, as_json: b
     err().print(foreign("· No longer following.", "yellow"))
 
 
-def _until_done(once: Callable[[], IngestReport], stop: threading.Event, as_json: bool) -> None:
-    """One round; again after a while when the index is busy or the disk is full, told once."""
-    from agent.cli.output import print_error
+class _Following:
+    """What has been told so far.
 
-    told = ""
-    while True:
-        try:
-            _tell(once(), as_json)
+    Args:
+        paths: named by the user; none stands for everything ingested before.
+        once: ingests paths that are there.
+        first: what the first ingest did; it is told here.
+        as_json: print reports as JSON.
+    """
+
+    def __init__(self, paths: Sequence[Path], once: Once, first: IngestReport, as_json: bool) -> None:
+        self._paths = paths
+        self._once = once
+        self._last = first
+        self._as_json = as_json
+        _print_first(first, as_json)
+
+    def catch_up(self, stop: threading.Event) -> None:
+        """One round; again after a while when the index is busy or the disk is full, told once."""
+        from agent.cli.output import print_error
+
+        told = ""
+        while True:
+            try:
+                self._tell(self._ingested())
+                return
+            except SourceMissing:  # it went in this very moment; the next look tells
+                continue
+            except RatchetError as error:
+                if str(error) != told:
+                    print_error(error.what, error.kept, error.fix)
+                    told = str(error)
+            if stop.wait(_SECONDS_BETWEEN_ATTEMPTS):
+                return
+
+    def _ingested(self) -> IngestReport:
+        """What is there, brought up to date; the report names what is not."""
+        present = [path for path in self._paths if path.exists()]
+        away = [os.path.abspath(path) for path in self._paths if path not in present]
+        if self._paths and not present:
+            report = replace(
+                self._last, added=0, updated=0, unchanged=0, removed=0, moved=0, failed=(), embedded=0, missing=()
+            )
+        else:
+            report = self._once(present)
+        return replace(report, missing=tuple(dict.fromkeys((*report.missing, *away))))
+
+    def _tell(self, report: IngestReport) -> None:
+        from agent.cli.ingest import changed, print_failed, summary
+        from agent.cli.output import foreign, out
+
+        before, self._last = self._last, report
+        if self._as_json:
+            if changed(report) or set(report.missing) != set(before.missing):
+                print(json.dumps(report.to_json()), flush=True)
             return
-        except RatchetError as error:
-            if str(error) != told:
-                print_error(error.what, error.kept, error.fix)
-                told = str(error)
-        if stop.wait(_SECONDS_BETWEEN_ATTEMPTS):
-            return
+        _print_comings_and_goings(before.missing, report.missing)
+        if changed(report):
+            out().print(_now() + foreign("✓ ", "green") + foreign(summary(report, quiet=True)))
+            print_failed(report)
 
 
-def _tell(report: IngestReport, as_json: bool, *, first: bool = False) -> None:
-    from agent.cli.ingest import changed, print_failed, print_report, summary
-    from agent.cli.output import foreign, out
+def _print_first(report: IngestReport, as_json: bool) -> None:
+    from agent.cli.ingest import print_report
 
     if as_json:
-        if first or changed(report):
-            print(json.dumps(report.to_json()), flush=True)
-    elif first:
+        print(json.dumps(report.to_json()), flush=True)
+    else:
         print_report(report)
-    elif changed(report):
-        now = time.strftime("%H:%M:%S")
-        out().print(foreign(f"{now} ", "dim") + foreign("✓ ", "green") + foreign(summary(report, quiet=True)))
-        print_failed(report)
+
+
+def _print_comings_and_goings(before: Sequence[str], now: Sequence[str]) -> None:
+    """A line for each folder that has gone away since the last round, or come back."""
+    from agent.cli.ingest import print_missing
+    from agent.cli.output import foreign, out, shown_path
+
+    earlier, later = frozenset(before), frozenset(now)
+    print_missing([root for root in now if root not in earlier], _now())
+    for root in before:
+        if root not in later:
+            out().print(_now() + foreign(f"· {shown_path(root)} is back.", "green"))
+
+
+def _now() -> Text:
+    from agent.cli.output import foreign
+
+    return foreign(time.strftime("%H:%M:%S "), "dim")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
@@ -14,11 +15,14 @@ from agent.cli.seam import Json, invocation
 from knowledge.errors import IngestInterrupted
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from agent.config import Settings
     from knowledge.schema import IngestReport
 
 _COUNTS = ("added", "updated", "moved", "unchanged", "removed")
 _CHANGES = ("added", "updated", "moved", "removed")
+_MOST_MISSING = 20  # told one by one
 Collection = Annotated[str | None, typer.Option(metavar="NAME", help="Use this collection of documents.")]
 
 
@@ -133,7 +137,7 @@ def summary(report: IngestReport, *, quiet: bool = False) -> str:
 
 def print_report(report: IngestReport) -> None:
     """What an ingest did, and every file that newly gave nothing, with its reason."""
-    from agent.cli.output import counted, foreign, out, shown_path
+    from agent.cli.output import counted, foreign, out
 
     sign = foreign("✓ ", "green") if done(report) else foreign("✗ ", "bold red")
     out().print(sign + foreign(f"{summary(report)} ({report.seconds:.1f} s)"))
@@ -141,8 +145,22 @@ def print_report(report: IngestReport) -> None:
     if report.failing:
         still = "still cannot be read; `ratchet knowledge sources --failed` lists them."
         out().print(foreign(f"  · {counted(report.failing, 'file')} {still}", "dim"))
-    for root in report.missing:
-        out().print(foreign(f"  · {shown_path(root)} is not there; what was read from it is kept.", "yellow"))
+    print_missing(report.missing, foreign("  "))
+
+
+def print_missing(roots: Sequence[str], before: Text) -> None:
+    """A line for each of the first folders that are not there, after some text of the caller's."""
+    from agent.cli.output import counted, foreign, out, shown_path
+
+    for root in roots[:_MOST_MISSING]:
+        how = "empty, as if its drive were not there" if os.path.isdir(root) else "not there"
+        told = f"· {shown_path(root)} is {how}; what was read from it is kept."
+        out().print(before + foreign(told, "yellow"))
+    if len(roots) > _MOST_MISSING:
+        rest = counted(len(roots) - _MOST_MISSING, "more place")
+        out().print(before + foreign(f"· {rest} not there; what was read from them is kept.", "yellow"))
+    if roots:
+        out().print(before + foreign("· To forget what was read from a place: `ratchet knowledge remove PATH`.", "dim"))
 
 
 def print_failed(report: IngestReport) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +14,7 @@ from agent.cli import evaluate, exit_codes, ingest, search, sources, tune
 from agent.cli.exit_codes import examples
 from agent.cli.ingest import Collection
 from agent.cli.seam import Json, invocation
-from knowledge.errors import IndexCorrupt, IndexMissing, IngestInterrupted
+from knowledge.errors import IndexCorrupt, IngestInterrupted
 
 if TYPE_CHECKING:
     from agent.config import Settings
@@ -91,16 +91,19 @@ def reindex_collection(settings: Settings) -> IngestReport:
         IndexMissing: there is none.
         KnowledgeError: it cannot be written, or the embedder cannot be used.
     """
-    from agent.cli.output import err, foreign
+    from agent.cli.output import err, foreign, shown_path
     from agent.cli.progress import progress_bar
     from agent.documents import add, open_embeddings
+    from knowledge.index.state import earlier_roots
     from knowledge.ingest import reindex as run_reindex
 
     with closing(open_embeddings(settings)) as embeddings, progress_bar() as on_progress:
         try:
             return run_reindex(settings.index_folder, embeddings, on_progress=on_progress)
         except IndexCorrupt as error:
-            err().print(foreign(f"· {error.what} It is made anew from the documents.", "yellow"))
+            roots = earlier_roots(settings.index_folder)
+            where = f" in {', '.join(map(shown_path, roots[:5]))}{' …' if len(roots) > 5 else ''}" if roots else ""
+            err().print(foreign(f"· {error.what} It is made anew from the documents{where}.", "yellow"))
             return add(settings, embeddings, [], rebuild=True, on_progress=on_progress)
 
 
@@ -125,23 +128,35 @@ def remove(
     """Take documents out of a collection; the files themselves stay."""
     from agent.cli.output import counted, foreign, out, print_json, shown_path
     from knowledge.errors import SourceMissing
-    from knowledge.index.state import earlier_roots
     from knowledge.ingest import forget
-    from knowledge.ingest.planning import is_below
 
     settings = invocation(ctx).settings(knowledge={"collection": collection})
     taken = forget(paths, settings.index_folder)
     if as_json:
-        print_json({"removed": taken})
-    if not taken:
+        print_json({"removed": taken.files, "unfollowed": taken.roots})
+    if not taken.files and not taken.roots:
         named = ", ".join(map(str, paths))
         raise SourceMissing(f"Nothing in the collection is from {named}.", fix="See `ratchet knowledge sources`.")
     if as_json:
         return
-    out().print(foreign(f"✓ {counted(len(taken), 'file')} taken out of the collection.", "green"))
-    for root in earlier_roots(settings.index_folder):
-        if any(is_below(source, [root]) for source in taken):
-            out().print(foreign(f"  The next ingest of {shown_path(root)} reads what is still there again.", "yellow"))
+    if taken.files:
+        out().print(foreign(f"✓ {counted(len(taken.files), 'file')} taken out of the collection.", "green"))
+    else:
+        roots = ", ".join(map(shown_path, taken.roots))
+        out().print(foreign(f"✓ No longer followed: {roots}; the collection held no files from there.", "green"))
+    for root in _still_followed(settings, taken.files):
+        out().print(foreign(f"  The next ingest of {shown_path(root)} reads what is still there again.", "yellow"))
+
+
+def _still_followed(settings: Settings, files: Sequence[str]) -> list[str]:
+    """The folders named for earlier ingests that some of these files lie in."""
+    from knowledge.index.state import earlier_roots
+    from knowledge.ingest.places import Places
+
+    roots = earlier_roots(settings.index_folder)
+    places = Places(roots)
+    found = {root for source in files for root in places.around(source)}
+    return [root for root in roots if root in found]
 
 
 @group.command("delete-collection", epilog=examples("ratchet knowledge delete-collection work --yes"))
@@ -152,15 +167,10 @@ def delete_collection(
 ) -> None:
     """Delete a collection for good; the documents themselves stay."""
     from agent.cli.output import foreign, out
-    from knowledge.index.generations import storage_errors, writer_lock
+    from knowledge.index import delete_collection as delete
 
     folder = invocation(ctx).settings(knowledge={"collection": name}).index_folder
-    if not folder.is_dir():
-        raise IndexMissing(f"There is no collection {name}.", fix="`ratchet knowledge collections` lists them.")
-    if not yes:
+    if not yes and folder.is_dir():
         typer.confirm(f"Delete the collection {name}?", abort=True)
-    with storage_errors(folder):
-        with writer_lock(folder):
-            (folder / "CURRENT").unlink(missing_ok=True)  # from here on it is gone, whatever happens
-        shutil.rmtree(folder)
+    delete(folder)
     out().print(foreign(f"✓ Deleted: {name}", "green"))

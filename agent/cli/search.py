@@ -20,6 +20,9 @@ Where = Annotated[
     list[str] | None, typer.Option("--in", metavar="GLOB", help="Only files that match, or lie in this folder.")
 ]
 
+_NEAR_START = 80  # characters; a word within them is seen when the text is shown from its start
+_BEFORE = 60  # characters shown before the word
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -78,7 +81,7 @@ def print_found(found: Retrieval) -> None:
     """Passages, best first, with the words of the query standing out."""
     from rich.text import Text
 
-    from agent.cli.output import foreign, one_line, out
+    from agent.cli.output import foreign, out
     from agent.cli.render import indented, place
 
     console = out()
@@ -88,7 +91,7 @@ def print_found(found: Retrieval) -> None:
         head = Text(f"{number:>2}. ", style="bold cyan")
         head += foreign(place(passage.source, passage.heading, passage.locator), "bold")
         console.print(head + Text(f"  {passage.score:.3f}", style="dim"))
-        excerpt = foreign(one_line(excerpt_around(passage.text, found.query), max(60, console.width - 4) * 2 - 4))
+        excerpt = foreign(excerpt_around(passage.text, found.query, max(60, console.width - 4) * 2 - 4))
         excerpt.highlight_words(query_words(found.query), "bold yellow", case_sensitive=False)
         console.print(indented(excerpt))
     if found.passages and not found.relevant:
@@ -100,11 +103,25 @@ def query_words(query: str) -> list[str]:
     return [word for word in re.findall(r"\w+", query) if len(word) > 2]
 
 
-def excerpt_around(text: str, query: str) -> str:
-    """The text from a little before the first word of the query that stands in it."""
-    lowered = text.lower()
-    places = [place for word in query.lower().split() if len(word) > 3 and (place := lowered.find(word)) >= 0]
-    start = min(places, default=0)
-    if start < 80:
-        return text
-    return "…" + text[text.find(" ", start - 60) :]
+def excerpt_around(text: str, query: str, most: int) -> str:
+    """The text from a little before the first word of the query that stands in it, on one line.
+
+    Args:
+        text: of a passage, in any script.
+        query: whose words are looked for, as they are written.
+        most: characters of the excerpt.
+    """
+    from agent.cli.output import one_line
+
+    found = (re.search(re.escape(word), text, re.IGNORECASE) for word in re.findall(r"\w+", query) if _tells(word))
+    start = min((match.start() for match in found if match), default=0)
+    if start < _NEAR_START:
+        return one_line(text, most)
+    start -= _BEFORE
+    blank = re.compile(r"\s").search(text, start, start + _BEFORE // 2)  # none in scripts that write without
+    return one_line("…" + text[blank.end() if blank else start :], most)
+
+
+def _tells(word: str) -> bool:
+    """Whether it is worth showing where a word stands: short ones say little, except in scripts without an alphabet."""
+    return len(word) > 3 or not word.isascii()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from knowledge.index.entries import FileEntry
-    from knowledge.index.inventory import CollectionFacts, collections
+    from knowledge.index.inventory import CollectionFacts, collections, delete_collection
     from knowledge.index.reader import KnowledgeIndex
     from knowledge.index.vector_store import CollectionStore
     from knowledge.index.writer import IndexWriter
@@ -22,9 +22,18 @@ _HOMES = {
     "IndexWriter": "writer",
     "KnowledgeIndex": "reader",
     "collections": "inventory",
+    "delete_collection": "inventory",
 }
 
-__all__ = ["CollectionFacts", "CollectionStore", "FileEntry", "IndexWriter", "KnowledgeIndex", "collections"]
+__all__ = [
+    "CollectionFacts",
+    "CollectionStore",
+    "FileEntry",
+    "IndexWriter",
+    "KnowledgeIndex",
+    "collections",
+    "delete_collection",
+]
 
 
 def __getattr__(name: str) -> Any:

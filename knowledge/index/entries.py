@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CATALOGUE = "catalogue.sqlite"
+DOCUMENT = "document:"  # begins the source of a text that was added by a program and lies in no file
 _SCHEMA = """
 CREATE TABLE files (
     source TEXT PRIMARY KEY, sha256 TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
@@ -27,7 +28,7 @@ class FileEntry:
     """What the index knows of one file.
 
     Attributes:
-        source: absolute path.
+        source: absolute path; or `DOCUMENT` and an id.
         sha256: of the file's bytes when last read; empty when it could not be opened.
         size: in bytes.
         mtime_ns: time of last modification, nanoseconds since the epoch.

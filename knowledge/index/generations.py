@@ -97,10 +97,30 @@ def current(folder: Path) -> Generation:
             raise corrupt(folder, f"the manifest of {name} cannot be read ({error.strerror})") from error
         if hashlib.sha256(data).hexdigest() != found.group(3):
             raise corrupt(folder, f"the manifest of {name} is not what was written")
-        manifest = json.loads(data)
-        seals = {path: Seal(*seal) for path, seal in manifest["files"].items() if isinstance(seal, list)}
-        return Generation(folder, name, seals, manifest["notes"])
+        return _parsed(folder, name, data)
     raise corrupt(folder, f"{_CURRENT} keeps changing")
+
+
+def last_readable(folder: Path) -> Generation:
+    """The current generation; where CURRENT or its manifest is damaged, the newest one that tells what it holds.
+
+    Raises:
+        IndexMissing: there is no index, or no longer.
+        IndexCorrupt: none can be read.
+    """
+    try:
+        return current(folder)
+    except IndexCorrupt:
+        for path in sorted(folder.glob("gen-*"), reverse=True):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+                return _parsed(folder, path.name, (path / _MANIFEST).read_bytes())
+        raise
+
+
+def _parsed(folder: Path, name: str, manifest: bytes) -> Generation:
+    content = json.loads(manifest)
+    seals = {path: Seal(*seal) for path, seal in content["files"].items() if isinstance(seal, list)}
+    return Generation(folder, name, seals, dict(content["notes"]))
 
 
 def read_pointer(folder: Path) -> str:
@@ -209,16 +229,21 @@ def writer_lock(folder: Path) -> Iterator[None]:
     import filelock
 
     with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / "writer.lock", timeout=0)
-        try:
-            lock.acquire()
-        except filelock.Timeout as error:
-            raise IndexBusy(
-                f"Another process is writing to the index in {folder}.",
-                kept="Nothing was changed.",
-                fix="Try again when it has finished.",
-            ) from error
+        while True:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / "writer.lock"
+            lock = filelock.FileLock(path, timeout=0)
+            try:
+                lock.acquire()
+            except filelock.Timeout as error:
+                raise IndexBusy(
+                    f"Another process is writing to the index in {folder}.",
+                    kept="Nothing was changed.",
+                    fix="Try again when it has finished.",
+                ) from error
+            if path.exists():
+                break
+            lock.release()  # the collection was deleted while we took the lock, which locks nothing any more
     try:
         yield
     finally:

@@ -1,12 +1,15 @@
-"""Which collections there are."""
+"""Which collections there are, and the end of one."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from knowledge.errors import KnowledgeError
-from knowledge.index.generations import current
+from knowledge.errors import IndexMissing, KnowledgeError, StorageError
+from knowledge.index.generations import current, storage_errors, writer_lock
 from knowledge.index.state import state_of
 
 
@@ -39,6 +42,35 @@ def collections(indexes_folder: Path) -> list[CollectionFacts]:
         return []
     folders = sorted(path for path in indexes_folder.iterdir() if (path / "CURRENT").exists())
     return [_facts(folder) for folder in folders]
+
+
+def delete_collection(folder: Path) -> None:
+    """Delete a collection for good: in one step for those who read and write, then file by file.
+
+    Raises:
+        IndexMissing: there is no such folder.
+        IndexBusy: another process is writing to it; it stays.
+        StorageError: the disk refused.
+    """
+    if not folder.is_dir():
+        raise IndexMissing(f"There is no collection {folder.name}.", fix="`ratchet knowledge collections` lists them.")
+    aside = folder.with_name(f".deleted-{uuid.uuid4().hex}")
+    with storage_errors(folder):
+        with writer_lock(folder):
+            (folder / "CURRENT").unlink(missing_ok=True)  # from here on it is gone, whatever happens
+            if os.name != "nt":
+                folder.rename(aside)  # with the lock in it: a new collection of this name has a lock of its own
+        if os.name == "nt":  # Windows renames no folder in which a file, such as the lock, is open
+            folder.rename(aside)
+    try:
+        shutil.rmtree(aside)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise StorageError(
+            f"Files of the deleted collection {folder.name} are still in {aside}: {why}.",
+            kept="The collection is gone.",
+            fix="Delete that folder yourself.",
+        ) from error
 
 
 def _facts(folder: Path) -> CollectionFacts:

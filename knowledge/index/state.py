@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from knowledge.errors import EmbedderMismatch, IndexCorrupt, KnowledgeError
+from knowledge.errors import EmbedderMismatch, IndexCorrupt, IndexMissing
 from knowledge.index.entries import CATALOGUE, FileEntry, Place, unpack
-from knowledge.index.generations import Generation, corrupt, current
+from knowledge.index.generations import Generation, corrupt, last_readable
 from knowledge.index.segment import Facts
 
 FORMAT = 2
@@ -99,8 +99,11 @@ def catalogue_of(generation: Generation) -> dict[str, tuple[FileEntry, Place]]:
 
 
 def earlier_roots(folder: Path) -> tuple[str, ...]:
-    """The folders named for the index that stands here, whatever wrote it; none when it cannot be told."""
+    """The folders named for the index that stands here, whatever wrote it; none when it cannot be told.
+
+    When it is damaged, those of the newest generation that can be read.
+    """
     try:
-        return tuple(map(str, current(folder).notes["roots"]))
-    except (KnowledgeError, KeyError, TypeError, ValueError):
+        return tuple(map(str, last_readable(folder).notes.get("roots", ())))
+    except (IndexMissing, IndexCorrupt):
         return ()

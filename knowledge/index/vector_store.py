@@ -14,7 +14,7 @@ from langchain_core.vectorstores import VectorStore
 from langchain_core.vectorstores.utils import maximal_marginal_relevance
 
 from knowledge.errors import IndexMissing
-from knowledge.index.entries import FileEntry
+from knowledge.index.entries import DOCUMENT, FileEntry
 from knowledge.index.generations import read_pointer
 from knowledge.index.reader import KnowledgeIndex
 from knowledge.index.writer import IndexWriter
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 Filter = Callable[[Document], bool] | Mapping[str, Any]
 Found = tuple[int, Document, float]
-_OWN = "document:"
 _FIRST_LOOK = 64
 
 
@@ -96,7 +95,7 @@ class CollectionStore(VectorStore):
         vectors = _unit(self._embedding.embed_documents(texts))
         with self._writing, IndexWriter.open(self._folder, self._fingerprint, vectors.shape[1]) as writer:
             for row, (name, text) in enumerate(zip(names, texts, strict=True)):
-                passage = Passage(name, _OWN + name, text, 1, text.count("\n") + 1)
+                passage = Passage(name, DOCUMENT + name, text, 1, text.count("\n") + 1)
                 entry = FileEntry(passage.source, "", len(text), 0, 1)
                 writer.replace(entry, [passage], vectors[row : row + 1], [metadata[row]])
             writer.commit(writer.roots)
@@ -116,8 +115,8 @@ class CollectionStore(VectorStore):
         if index is None:
             return True
         with self._writing, IndexWriter.open(self._folder, self._fingerprint, index.dimension) as writer:
-            own = [source for source in writer.files if source.startswith(_OWN)]
-            wanted = set(own) if ids is None else {_OWN + name for name in ids}
+            own = [source for source in writer.files if source.startswith(DOCUMENT)]
+            wanted = set(own) if ids is None else {DOCUMENT + name for name in ids}
             for source in wanted.intersection(own):
                 writer.remove(source)
             writer.commit(writer.roots)
@@ -126,7 +125,7 @@ class CollectionStore(VectorStore):
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """Documents added here, in the order of their ids; unknown ids are left out."""
         index = self._current()
-        rows = [row for name in ids for row in index.rows_of(_OWN + name).tolist()] if index else []
+        rows = [row for name in ids for row in index.rows_of(DOCUMENT + name).tolist()] if index else []
         return _documents(index, rows) if index else []
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:

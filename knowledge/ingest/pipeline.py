@@ -21,19 +21,19 @@ from knowledge.errors import (
     IndexMissing,
     IngestInterrupted,
     RatchetError,
-    SourceMissing,
     StorageError,
 )
-from knowledge.index import FileEntry, IndexWriter, KnowledgeIndex
-from knowledge.index.generations import current
-from knowledge.index.state import state_of
+from knowledge.index import FileEntry, IndexWriter
+from knowledge.index.entries import DOCUMENT
 from knowledge.ingest.ahead import ReadAhead
 from knowledge.ingest.batching import Batches, File
+from knowledge.ingest.earlier import EarlierIndex, carry_over
 from knowledge.ingest.interrupt import Interrupt
 from knowledge.ingest.pace import Pace
-from knowledge.ingest.planning import Plan, is_below, known_below, make_plan
+from knowledge.ingest.places import Places, Survey, check_existence
+from knowledge.ingest.planning import Plan, make_plan, tells_more
 from knowledge.ingest.reading import FileReader, Outcome
-from knowledge.ingest.scan import scan
+from knowledge.ingest.scan import Scan, scan
 from knowledge.loaders import LOADERS
 from knowledge.loaders.worker import Reader
 from knowledge.schema import FileFailure, IngestProgress, IngestReport
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 _COMMIT_SECONDS = 60.0
 _COMMIT_PASSAGES = 20_000
 _CONTINUE = "Run the same command again: it continues."
+_LOST = "It is not there, and the damaged index does not give what was read from it."
 OnProgress = Callable[[IngestProgress], None]
 
 
@@ -60,7 +61,8 @@ def ingest(
     """Bring the index up to date with the files at and below `paths`.
 
     What was ingested from elsewhere before stays. A file that cannot be read is reported once, with the
-    reason, and tried again when it changes. When it is interrupted or breaks down, the files finished so
+    reason, and tried again when it changes. A folder that is away, gone or empty where it held files before,
+    is reported, and what was read from it stays. When it is interrupted or breaks down, the files finished so
     far are in the index, and the same call goes on where it stopped.
 
     Args:
@@ -70,7 +72,8 @@ def ingest(
         embeddings: what turns text into vectors.
         on_progress: called after every file and every batch.
         rebuild: make everything anew, with this embedder, from `paths` and those of earlier calls; the old
-            index is current until the new one is complete.
+            index is current until the new one is complete. What no file tells any more is taken over from it:
+            what was read from folders that are away, and texts that a program added.
         retry: read files that failed again though they are unchanged.
         reader: what reads the files, with its limits and loaders of one's own; closed at the end.
 
@@ -84,11 +87,13 @@ def ingest(
     """
     named = [os.path.abspath(path.expanduser()) for path in paths]
     for root in named:
-        if not os.path.lexists(root):
-            raise SourceMissing(f"There is no file or folder {root}.", fix="Check the spelling of its path.")
-    with IndexWriter.open(index_folder, embeddings.fingerprint, embeddings.dimension, fresh=rebuild) as writer:
+        check_existence(root)
+    with (
+        IndexWriter.open(index_folder, embeddings.fingerprint, embeddings.dimension, fresh=rebuild) as writer,
+        closing(EarlierIndex(index_folder if rebuild else None)) as earlier,
+    ):
         how = _How(reader or Reader(), retry, rebuild)
-        run = _Ingest(index_folder, writer, embeddings, on_progress or (lambda progress: None), how)
+        run = _Ingest(writer, earlier, embeddings, on_progress or (lambda progress: None), how)
         with run.interrupt:
             return run.run(named)
 
@@ -116,9 +121,11 @@ class _How:
 class _Ingest:
     """One ingest under way."""
 
-    def __init__(self, folder: Path, writer: IndexWriter, embeddings: Embedder, report: OnProgress, how: _How) -> None:
-        self._folder = folder
+    def __init__(
+        self, writer: IndexWriter, earlier: EarlierIndex, embeddings: Embedder, report: OnProgress, how: _How
+    ) -> None:
         self._writer = writer
+        self._earlier = earlier
         self._embeddings = embeddings
         self._report = report
         self._how = how
@@ -133,38 +140,54 @@ class _Ingest:
     def run(self, named: Sequence[str]) -> IngestReport:
         """Do it all; the paths must exist."""
         self._report(IngestProgress("scanning"))
-        roots, missing = self._choose(named)
-        found = scan(roots, LOADERS.keys() | self._how.reader.loaders.keys())
-        plan = make_plan(found, self._before, roots, retry=self._how.retry)
+        self._survey = Survey(
+            self._wanted(named), self._roots, self._earlier.files if self._how.whole else self._before
+        )
+        self._roots = tuple(dict.fromkeys((*self._roots, *named)))
+        found = self._scan()
+        kept = Places((*found.closed, *self._survey.away))
+        plan = make_plan(found, self._before, Places(self._survey.present), kept, retry=self._how.retry)
         self._counts.unchanged, self._counts.failing = plan.unchanged, plan.failing
         self._pace = Pace(plan.work, self._report)
         try:
+            self._pace.tell()
             self._follow(plan)
-            if missing and self._how.whole:
-                self._carry_over(missing)
+            self._carry_over(lambda source: source in kept or source.startswith(DOCUMENT))
             reader = FileReader(self._before, self._how.reader, retry=self._how.retry)
             with ReadAhead(reader, plan.work) as ahead:
                 self._embed(ahead)
+            late = Places(root for root in self._survey.away if root not in kept)
+            self._carry_over(late.__contains__)
         except (IndexCorrupt, StorageError):
             raise
         except RatchetError as error:  # the embedder, most likely
-            kept = self._save_finished(len(plan.work))
-            raise type(error)(error.what, kept=kept, fix=error.fix or _CONTINUE) from error
+            saved = self._save_finished(len(plan.work))
+            raise type(error)(error.what, kept=saved, fix=error.fix or _CONTINUE) from error
         if self.interrupt.requested:
             raise IngestInterrupted("Interrupted.", kept=self._save_finished(len(plan.work)), fix=_CONTINUE)
         self._commit()
-        return self._outcome(found.skipped, missing)
+        return self._outcome(found.skipped)
 
-    def _choose(self, named: Sequence[str]) -> tuple[list[str], list[str]]:
-        """The folders and files to scan, and those of earlier that are not there."""
-        earlier = self._roots
-        wanted = list(dict.fromkeys((*earlier, *named) if self._how.whole or not named else named))
-        roots = [root for root in wanted if os.path.lexists(root)]
-        roots += known_below(roots, earlier)
-        self._roots = tuple(dict.fromkeys((*earlier, *named)))
-        if not self._roots:
-            raise IndexMissing("Nothing has been ingested yet.", fix="Name a folder: `ratchet ingest FOLDER`.")
-        return roots, [root for root in wanted if root not in roots]
+    def _wanted(self, named: Sequence[str]) -> list[str]:
+        """The folders and files that are meant."""
+        wanted = list(dict.fromkeys((*self._roots, *named) if self._how.whole or not named else named))
+        if wanted or self._earlier.files:
+            return wanted
+        if self._earlier.damaged:
+            raise IndexMissing(
+                "The index is damaged and does not tell any more which folders it was made from.",
+                kept="Your documents are untouched.",
+                fix="Name the folders: `ratchet ingest FOLDER --rebuild`.",
+            )
+        raise IndexMissing("Nothing has been ingested yet.", fix="Name a folder: `ratchet ingest FOLDER`.")
+
+    def _scan(self) -> Scan:
+        """What is there, and still is when all is listed."""
+        found = scan(self._survey.present, LOADERS.keys() | self._how.reader.loaders.keys())
+        self._survey.look_again()
+        away = Places(self._survey.away)
+        found.files = {source: file for source, file in found.files.items() if source not in away}
+        return found
 
     def _follow(self, plan: Plan) -> None:
         """What needs no reading: files that moved, vanished, or cannot be opened."""
@@ -177,21 +200,11 @@ class _Ingest:
         for entry in plan.refused:
             self._fail(entry)
 
-    def _carry_over(self, missing: Sequence[str]) -> None:
-        """Into a new index, what the old one holds of places that are not there: it may come back any day."""
-        try:
-            old = KnowledgeIndex.open(self._folder, state_of(current(self._folder)).embedder)
-        except (IndexMissing, IndexCorrupt):
-            why = "It is not there, and the damaged index does not give what was read from it."
-            self._counts.failed += [FileFailure(root, why) for root in missing]
-            return
-        with closing(old):
-            for entry in old.sources().values():
-                if is_below(entry.source, missing):
-                    self._pace.expect(entry.passages)
-                    self._batches.add(entry, old.passages(old.rows_of(entry.source)))
-                    for file in self._batches.flush():
-                        self._writer.replace(file.entry, file.passages, file.vectors)
+    def _carry_over(self, wanted: Callable[[str], bool]) -> None:
+        """Into a new index, what the old one holds of files that are away, and of none: it may be all there is."""
+        writer = self._writer
+        contents = self._earlier.contents(lambda source: source not in writer.files and wanted(source))
+        self._counts.failed += carry_over(contents, writer, self._batches, self._pace.expect)
 
     def _embed(self, ahead: ReadAhead) -> None:
         while not self.interrupt.requested:
@@ -212,13 +225,15 @@ class _Ingest:
             old = self._writer.vectors_of(entry.source) if known is not None and known.passages else None
             self._batches.add(entry, outcome.passages, old)
             return
-        if entry is None:
+        unopened = entry is None or (entry.failure and not entry.sha256)
+        if unopened and self._survey.has_taken(outcome.file.source):
+            pass  # what was read from it before stays
+        elif entry is None:
             self._forget(outcome.file.source)
         elif entry.failure:
             self._fail(entry)
         else:
-            self._writer.keep(entry)
-            self._counts.unchanged += 1
+            self._keep(entry)
         self._pace.finished(outcome.file.source)
 
     def _told(self, passages: int, source: str) -> None:
@@ -246,6 +261,11 @@ class _Ingest:
             self._writer.remove(source)
             self._counts.removed += not known.failure
 
+    def _keep(self, entry: FileEntry) -> None:
+        if tells_more(self._before[entry.source], entry):
+            self._writer.keep(entry)
+        self._counts.unchanged += 1
+
     def _fail(self, entry: FileEntry) -> None:
         """Note a file that cannot be read; it is reported unless it was for this very reason before."""
         import numpy as np
@@ -255,7 +275,7 @@ class _Ingest:
             self._counts.failing += 1
         else:
             self._counts.failed.append(FileFailure(entry.source, entry.failure))
-        if known != entry:
+        if known is None or tells_more(known, entry):
             self._writer.replace(entry, [], np.empty((0, self._embeddings.dimension), dtype=np.float32))
 
     def _commit_when_due(self) -> None:
@@ -276,19 +296,22 @@ class _Ingest:
         finished = self._counts.added + self._counts.updated
         return f"What was finished is in the index: {finished:,} of {files:,} files."
 
-    def _outcome(self, skipped: int, missing: Sequence[str]) -> IngestReport:
+    def _outcome(self, skipped: int) -> IngestReport:
         counts = self._counts
+        away = tuple(self._survey.away)
+        # An index that does not tell its files has given nothing to keep.
+        lost = tuple(FileFailure(root, _LOST) for root in away) if self._earlier.damaged else ()
         return IngestReport(
             added=counts.added,
             updated=counts.updated,
             unchanged=counts.unchanged,
             removed=counts.removed,
-            failed=tuple(counts.failed),
+            failed=(*counts.failed, *lost),
             passages=sum(entry.passages for entry in self._writer.files.values()),
             embedded=self._batches.embedded,
             seconds=time.monotonic() - self._started,
             skipped=skipped,
             moved=counts.moved,
             failing=counts.failing,
-            missing=tuple(missing),
+            missing=() if lost else away,
         )

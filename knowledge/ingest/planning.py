@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from knowledge.index import FileEntry
+from knowledge.ingest.places import Places
 from knowledge.ingest.reading import look_at
 from knowledge.ingest.scan import Found, Scan
 
@@ -35,13 +36,14 @@ class Plan:
     gone: list[str] = field(default_factory=list)
 
 
-def make_plan(found: Scan, known: Mapping[str, FileEntry], roots: Sequence[str], *, retry: bool) -> Plan:
+def make_plan(found: Scan, known: Mapping[str, FileEntry], scanned: Places, kept: Places, *, retry: bool) -> Plan:
     """Compare what was found with what is known.
 
     Args:
-        found: the files below `roots`.
+        found: the files below what was scanned.
         known: the files of the index, those of other roots included.
-        roots: absolute paths of what was scanned.
+        scanned: the roots that were.
+        kept: where files that were not found may still be.
         retry: look into files that could not be read again, though they are unchanged.
     """
     plan = Plan()
@@ -58,18 +60,18 @@ def make_plan(found: Scan, known: Mapping[str, FileEntry], roots: Sequence[str],
             plan.failing += 1
         else:
             plan.unchanged += 1
-    plan.gone = [
-        source
-        for source in known
-        if source not in found.files and is_below(source, roots) and not is_below(source, found.closed)
-    ]
+    plan.gone = [source for source in known if source not in found.files and source in scanned and source not in kept]
     _find_moves(plan, known)
     return plan
 
 
-def is_below(source: str, folders: Sequence[str]) -> bool:
-    """Whether a path is one of the folders or lies in one."""
-    return any(source == folder or source.startswith(os.path.join(folder, "")) for folder in folders)
+def tells_more(known: FileEntry, entry: FileEntry) -> bool:
+    """Whether a later look at a file whose content is the same is worth noting.
+
+    It is not when its time proves as little as that of the look before: a file dated in the future is looked
+    into every time, and need not be noted every time.
+    """
+    return replace(known, checked_ns=entry.checked_ns) != entry or _is_settled(entry)
 
 
 def _is_as_it_was(entry: FileEntry, file: Found) -> bool:
@@ -79,8 +81,11 @@ def _is_as_it_was(entry: FileEntry, file: Found) -> bool:
     system's clock leaves the same time. Whole seconds are taken for a clock that counts in two seconds, as
     FAT does. A file that could not be opened has no time of a look, and is tried again.
     """
-    if (entry.size, entry.mtime_ns) != (file.size, file.mtime_ns):
-        return False
+    return (entry.size, entry.mtime_ns) == (file.size, file.mtime_ns) and _is_settled(entry)
+
+
+def _is_settled(entry: FileEntry) -> bool:
+    """Whether the look at a file came later than its time by more than the clock's tick."""
     tick = _TICK if entry.mtime_ns % _SECOND else 2 * _SECOND
     return entry.mtime_ns + tick < entry.checked_ns
 
@@ -120,10 +125,3 @@ def _look_at(file: Found) -> FileEntry | None:
 
 def _suffix(source: str) -> str:
     return os.path.splitext(source)[1].lower()
-
-
-def known_below(roots: Sequence[str], known: Sequence[str]) -> Iterator[str]:
-    """Roots named earlier that lie within those named now: hidden ones are only found when scanned themselves."""
-    for root in known:
-        if root not in roots and is_below(root, roots) and os.path.exists(root):
-            yield root

@@ -99,7 +99,8 @@ def _listing(folder: str, found: Scan) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
-    except FileNotFoundError:  # deleted since its parent was listed
+    except FileNotFoundError:  # deleted since its parent was listed, or gone with its drive: the next look tells
+        found.closed.append(folder)
         return []
     except OSError as error:
         found.closed.append(folder)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from knowledge.errors import IngestInterrupted
 from knowledge.index import IndexWriter, KnowledgeIndex
@@ -16,7 +16,7 @@ from knowledge.index.state import state_of
 from knowledge.ingest.batching import Batches
 from knowledge.ingest.interrupt import Interrupt
 from knowledge.ingest.pipeline import OnProgress
-from knowledge.ingest.planning import is_below
+from knowledge.ingest.places import Places
 from knowledge.schema import IngestProgress, IngestReport
 
 if TYPE_CHECKING:
@@ -111,24 +111,35 @@ class _Reindex:
         self._report(IngestProgress("working", self._stored, files, self._done, self._old.size, rate, left, source))
 
 
-def forget(paths: Sequence[Path], index_folder: Path) -> list[str]:
+class Forgotten(NamedTuple):
+    """What was taken out of an index.
+
+    Attributes:
+        files: that are no longer in it.
+        roots: files and folders named for earlier ingests that are no longer followed.
+    """
+
+    files: list[str]
+    roots: list[str]
+
+
+def forget(paths: Sequence[Path], index_folder: Path) -> Forgotten:
     """Take files, and all files below folders, out of an index; nothing happens to the files themselves.
 
     A folder ingested before is no longer followed when it is named, or lies below one that is.
 
-    Returns:
-        The files that were taken out.
-
     Raises:
         IndexMissing, IndexCorrupt, IndexBusy, StorageError: the index cannot be changed.
     """
-    named = [os.path.abspath(path.expanduser()) for path in paths]
+    named = Places(os.path.abspath(path.expanduser()) for path in paths)
     state = state_of(current(index_folder))
     with IndexWriter.open(index_folder, state.embedder, state.dimension) as writer:
-        taken = [source for source in writer.files if is_below(source, named)]
-        for source in taken:
+        taken = Forgotten(
+            [source for source in writer.files if source in named], [root for root in writer.roots if root in named]
+        )
+        for source in taken.files:
             writer.remove(source)
-        writer.commit([root for root in writer.roots if not is_below(root, named)])
+        writer.commit([root for root in writer.roots if root not in named])
     return taken
 
 

@@ -28,6 +28,9 @@ class WordEmbedder:
     def query_vector(self, text: str) -> np.ndarray:
         return self.embed([text])[0]
 
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return self.embed(texts).tolist()
+
     def embed_query(self, text: str) -> list[float]:
         return self.query_vector(text).tolist()
 

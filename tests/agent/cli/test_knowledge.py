@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from agent.cli import app
 from agent.cli.progress import status_line
+from agent.cli.search import excerpt_around
 from agent.documents import narrowed
 from knowledge.schema import IngestProgress
 from tests.knowledge.words import WordEmbedder
@@ -91,6 +92,51 @@ def test_remove_forgets_files_that_stay(docs: Path) -> None:
     assert [Path(each["source"]).name for each in listed("knowledge", "sources")] == ["bad.txt", "lamp.md"]
     assert (docs / "pump.md").exists()
     ratchet("knowledge", "remove", "elsewhere", code=3)
+
+
+def test_a_folder_without_documents_can_be_removed(docs: Path, tmp_path: Path) -> None:
+    ratchet("ingest", "docs")
+    (tmp_path / "bare").mkdir()
+    ratchet("ingest", "bare", code=3)
+    assert "No longer followed: bare" in ratchet("knowledge", "remove", "bare").stdout
+    ratchet("knowledge", "remove", "bare", code=3)
+    assert listed("knowledge", "remove", "docs") == {
+        "removed": [str(docs / name) for name in ("bad.txt", "lamp.md", "pump.md")],
+        "unfollowed": [str(docs)],
+    }
+
+
+def test_a_drive_that_is_not_there_is_named_with_the_way_to_forget_it(docs: Path) -> None:
+    ratchet("ingest", "docs")
+    docs.rename(docs.with_name("unplugged"))
+    told = ratchet("ingest", code=3).stdout
+    assert "docs is not there; what was read from it is kept" in told
+    assert "ratchet knowledge remove PATH" in told
+    docs.mkdir()
+    assert "docs is empty, as if its drive were not there" in ratchet("ingest", code=3).stdout
+    assert len(listed("knowledge", "sources")) == 3
+
+
+def test_an_index_that_tells_no_folders_asks_for_them(docs: Path, own_home: Path) -> None:
+    ratchet("ingest", "docs")
+    for manifest in own_home.glob("indexes/default/gen-*/manifest.json"):
+        manifest.write_bytes(b"damage")
+    assert "ratchet ingest FOLDER --rebuild" in ratchet("knowledge", "reindex", code=3).stderr
+    assert "2 added" in ratchet("ingest", "docs", "--rebuild").stdout
+
+
+@pytest.mark.parametrize("before", ["漢字" * 400, "x" * 800, "word " * 160, "a\u0130" * 400])
+@pytest.mark.parametrize("word", ["水泵过滤器", "needle"])
+def test_an_excerpt_is_bounded_and_shows_the_word_whatever_stands_before_it(before: str, word: str) -> None:
+    excerpt = excerpt_around(before + word + before, word.upper(), 120)
+    assert word in excerpt
+    assert 60 < len(excerpt) <= 120
+    assert excerpt.startswith("…") and excerpt.endswith("…")
+
+
+def test_an_excerpt_without_the_word_begins_where_the_text_does() -> None:
+    assert excerpt_around("The pump.\n\nIts filter.", "moon", 120) == "The pump. Its filter."
+    assert excerpt_around("漢" * 900, "moon", 120) == "漢" * 119 + "…"
 
 
 def test_another_embedder_is_explained_and_reindex_migrates(

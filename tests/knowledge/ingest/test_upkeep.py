@@ -92,15 +92,15 @@ def test_forgotten_documents_leave_the_index_and_stay_on_the_disk(
     folder: Path, tmp_path: Path, store: Path, embedder: WordEmbedder
 ) -> None:
     ingest([folder], store, embedder)
-    assert forget([folder / "moon.txt"], store) == [str(folder / "moon.txt")]
+    assert forget([folder / "moon.txt"], store) == ([str(folder / "moon.txt")], [])
     assert (folder / "moon.txt").exists()
     assert not [p for p in passages(store) if p.source.endswith("moon.txt")]
     assert ingest([folder], store, embedder).added == 1, "its folder is still followed"
-    assert len(forget([folder], store)) == 4
+    assert len(forget([folder], store).files) == 4
     assert passages(store) == []
     with pytest.raises(IndexMissing):
         ingest([], store, embedder)
-    assert forget([tmp_path / "docs-2"], store) == []
+    assert forget([tmp_path / "docs-2"], store) == ([], [])
 
 
 def test_compact_makes_one_piece_of_many(folder: Path, store: Path, embedder: WordEmbedder) -> None:
