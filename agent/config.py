@@ -17,6 +17,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from agent.errors import ConfigError
+from tools.policy import Permission
+from tools.spec import Risk
 
 FILE_NAME = "ratchet.toml"
 _PREFIX = "RATCHET_"
@@ -68,8 +70,48 @@ class KnowledgeSettings(_Section):
     reword: bool = Field(True, description="let a large model complete follow-up questions for the search")
 
 
+class McpSettings(_Section):
+    """An MCP server: a command that speaks over its standard streams, or an address."""
+
+    command: list[str] = Field(default_factory=list, description="program and arguments")
+    url: str = Field("", description="address of a streamable HTTP server")
+    environment: dict[str, SecretStr] = Field(default_factory=dict, description="variables for the program")
+    headers: dict[str, SecretStr] = Field(default_factory=dict, description="HTTP headers, such as a key")
+    risk: Risk = Field("execute", description="what its tools may do: read, write, execute or network")
+
+
+class ToolSettings(_Section):
+    """What tools there are, what they may do unasked, and what they may take in one turn."""
+
+    read: Permission = Field("allow", description="tools that only read: allow, ask or deny")
+    write: Permission = Field("ask", description="tools that change something that lasts")
+    execute: Permission = Field("ask", description="tools that run code")
+    network: Permission = Field("ask", description="tools that reach the network")
+    policy: dict[str, Permission] = Field(default_factory=dict, description="single tools by name, before the above")
+    workspace: str = Field("", description="folder in which tools may read and write; empty: one in home")
+    databases: dict[str, SecretStr] = Field(
+        default_factory=dict, description="name to SQLite, CSV or Parquet file, or postgresql:// address"
+    )
+    search: Literal["searxng", "brave", "tavily"] = Field("searxng", description="kind of the web search service")
+    search_url: str = Field("", description="its address; empty: no web search, unless search_key is set")
+    search_key: SecretStr = Field(SecretStr(""), description="its key")
+    mcp: dict[str, McpSettings] = Field(default_factory=dict, description="MCP servers by name")
+    plugins: list[str] = Field(
+        default_factory=list, description="LangChain tools: package.module:Name, or =read behind"
+    )
+    python_seconds: float = Field(20.0, gt=0, description="time of one sandboxed program")
+    python_megabytes: int = Field(1024, ge=64, description="memory of one sandboxed program, in MB")
+    calls: int = Field(8, ge=0, le=100, description="tool calls per turn")
+    seconds: float = Field(120.0, gt=0, description="seconds that tools may take per turn")
+    result_chars: int = Field(20_000, ge=200, description="characters of one result that the model reads")
+    turn_chars: int = Field(100_000, ge=200, description="characters of all results of a turn")
+    tokens: int = Field(0, ge=0, description="prompt and answer tokens per turn; 0: any")
+
+
 class AgentSettings(_Section):
     """Limits of one turn and of a conversation."""
+
+    person: str = Field("me", min_length=1, max_length=100, description="whose session it is, for approvals")
 
     max_steps: int = Field(4, ge=1, le=50, description="model calls per turn")
     history_tokens: int = Field(0, ge=0, description="prompt tokens for earlier turns; 0: fitted")
@@ -84,6 +126,7 @@ class Settings(_Section):
     model: ModelSettings = ModelSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
     agent: AgentSettings = AgentSettings()
+    tools: ToolSettings = ToolSettings()
 
     @property
     def database(self) -> Path:
@@ -109,6 +152,21 @@ class Settings(_Section):
     def cache_folder(self) -> Path:
         """What can be made again at the cost of time: vectors of texts."""
         return self.home / "cache"
+
+    @property
+    def workspace(self) -> Path:
+        """The folder in which tools may read and write."""
+        return Path(self.tools.workspace).expanduser() if self.tools.workspace else self.home / "workspace"
+
+    @property
+    def artifacts_folder(self) -> Path:
+        """Files that tools made: plots and pictures."""
+        return self.home / "artifacts"
+
+    @property
+    def tool_state_folder(self) -> Path:
+        """What tools keep from one session to the next: schemas once seen, texts before they were changed."""
+        return self.home / "tools"
 
     @property
     def web_folder(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from agent import prompts
 from agent.config import Settings
 from knowledge.claims import content_words
 from knowledge.schema import Passage
-from knowledge.spans import Span, spans_of
+from knowledge.spans import Span, sentences_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -126,7 +127,7 @@ def build_prompt(material: Material, budget: Budget, count: Callable[[str], int]
     passages = _passages(material, budget, count, notes)
     if passages:
         layout = prompts.SENTENCES if budget.small else prompts.PASSAGES
-        blocks.append(layout.format(passages=passages, question=material.question))
+        blocks.append(layout.format(passages=passages, question=material.question, mark=mark_of(passages)))
     elif material.searched and not budget.small:
         blocks.append(prompts.NOTHING_FOUND.format(question=material.question))
     else:
@@ -136,6 +137,11 @@ def build_prompt(material: Material, budget: Budget, count: Callable[[str], int]
         nearest_quote(material.query or material.question, material.passages) if budget.small and passages else None
     )
     return Prompt([*system, *history, human, *material.draft], tuple(notes), nearest)
+
+
+def mark_of(text: str) -> str:
+    """Eight hex digits to put around a text that others wrote: it cannot hold its own hash, so it cannot end itself."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def _history(material: Material, budget: Budget, count: Callable[[str], int], notes: list[str]) -> list[AnyMessage]:
@@ -252,11 +258,9 @@ def nearest_quote(question: str, passages: Sequence[Passage]) -> tuple[int, Span
 
 
 def _sentences(passage: Passage) -> list[Span]:
-    spans = spans_of(passage.text)
-    single = spans[: (len(spans) + 1) // 2]  # they stand before the pairs
     return [
         span
-        for span in single
+        for span in sentences_of(passage.text)
         if len(span.words) >= MIN_SENTENCE_WORDS and not passage.text[span.start : span.end].startswith("#")
     ]
 

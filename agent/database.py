@@ -34,6 +34,21 @@ MIGRATIONS: tuple[Sequence[str], ...] = (
         "correction TEXT NOT NULL, comment TEXT NOT NULL, created_at TEXT NOT NULL)",
         "CREATE INDEX feedback_by_turn ON feedback (turn_id, sequence)",
     ),
+    (
+        "CREATE TABLE calls ("
+        "call_id TEXT PRIMARY KEY, turn_id TEXT NOT NULL, thread_id TEXT NOT NULL, person TEXT NOT NULL, "
+        "tool TEXT NOT NULL, risk TEXT NOT NULL, identity TEXT NOT NULL, proposed TEXT NOT NULL, "
+        "arguments TEXT NOT NULL, digest TEXT NOT NULL, preview TEXT NOT NULL, why TEXT NOT NULL, "
+        "sources TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, proposed_at TEXT NOT NULL, result TEXT)",
+        "CREATE INDEX calls_by_thread ON calls (thread_id, state)",
+        "CREATE TABLE grants (thread_id TEXT NOT NULL, person TEXT NOT NULL, tool TEXT NOT NULL, "
+        "granted_at TEXT NOT NULL, PRIMARY KEY (thread_id, person, tool))",
+        "CREATE TABLE audit ("
+        "sequence INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, person TEXT NOT NULL, "
+        "thread_id TEXT NOT NULL, turn_id TEXT NOT NULL, call_id TEXT NOT NULL, tool TEXT NOT NULL, "
+        "event TEXT NOT NULL, arguments TEXT, digest TEXT NOT NULL, detail TEXT)",
+        "CREATE INDEX audit_by_thread ON audit (thread_id, sequence)",
+    ),
 )
 
 _PRAGMAS = (

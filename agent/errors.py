@@ -25,6 +25,7 @@ RatchetError                     what happened, what was kept, what to do
 ├── FactError                    a fact that cannot be remembered, or that does not exist
 ├── RecordError                  no such turn or thread, or feedback that makes no sense
 ├── QuestionError                a question that cannot be asked: empty, or too long
+├── ApprovalError                a decision about a tool call that cannot be taken: unknown, taken before, or another's
 └── SessionBusy                  the session is still answering another question
 """  # noqa: D208 - the indentation draws the tree
 
@@ -44,6 +45,7 @@ from knowledge.errors import (
 )
 
 __all__ = [
+    "ApprovalError",
     "ConfigError",
     "ContextOverflow",
     "DatabaseError",
@@ -128,6 +130,12 @@ class RecordError(RatchetError):
 
 class QuestionError(RatchetError):
     """The question is empty, or longer than the model can read."""
+
+    exit_code = 2
+
+
+class ApprovalError(RatchetError):
+    """A decision about a tool call that cannot be taken."""
 
     exit_code = 2
 

@@ -5,32 +5,36 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from agent import prompts
+from agent.calls.delegation import delegate_with
+from agent.calls.toolbox import limits_of, open_toolbox, policy_of
 from agent.config import Settings
 from agent.context import Budget, budget_for, digest, to_compact
 from agent.errors import IndexMissing, ModelError
 from agent.followups import focus_after
 from agent.schema import Citation, Fact, Timings, ToolCall, Turn, Usage, Verdict
+from agent.tool_choice import ToolIndex, choose_offer
 from knowledge.reranking import build_reranker
 from knowledge.schema import Passage, Retrieval, SearchFilter
-from tools.registry import Resources, build_tools, hints_for
+from tools.registry import Toolbox
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AnyMessage
-    from langchain_core.tools import BaseTool
 
+    from agent.calls.ledger import CallLedger
     from agent.memory import FactStore, PrunedSqliteSaver
     from agent.records import Records
     from agent.speech import Clock
-    from agent.state import TurnState
+    from agent.state import Search, TurnState
     from knowledge.embedders import Embedder
     from knowledge.index import KnowledgeIndex
     from knowledge.retriever import HybridRetriever
 
 T = TypeVar("T")
+MOST_CARRIED = 50  # sources of earlier turns that a request for approval can name
 
 
 class Runtime:
@@ -50,6 +54,7 @@ class Runtime:
         self._retired: KnowledgeIndex | None = None
         self._reranker = build_reranker(settings.knowledge.reranker)
         self.finished: Turn | None = None
+        self.toolbox = Toolbox({}, {})
         self._loading = _InBackground(lambda: model or self._load_model(settings))
         try:
             self._open_stores()
@@ -73,6 +78,7 @@ class Runtime:
         return model
 
     def _open_stores(self) -> None:
+        from agent.calls.ledger import CallLedger
         from agent.documents import open_embeddings
         from agent.memory import FactStore, open_checkpointer
         from agent.records import Records
@@ -80,12 +86,15 @@ class Runtime:
         settings = self.settings
         self.embeddings: Embedder = open_embeddings(settings)
         self._stack.callback(self.embeddings.close)
+        self._nearest = ToolIndex(self.embeddings.embed)
         self.checkpointer: PrunedSqliteSaver = open_checkpointer(settings.database)
         self._stack.callback(self.checkpointer.conn.close)
         self.records: Records = Records(settings.database)
         self._stack.callback(self.records.close)
         self.facts: FactStore = FactStore(settings.database, self.embeddings.embed, self.embeddings.fingerprint)
         self._stack.callback(self.facts.close)
+        self.ledger: CallLedger = CallLedger(settings.database)
+        self._stack.callback(self.ledger.close)
 
     def _open_documents(self) -> None:
         """Open the index that is current; what was open before stays in use should that fail.
@@ -151,12 +160,16 @@ class Runtime:
         settings = self.settings
         self.budget: Budget = budget_for(settings, self.model)
         search = self.retriever.search if self.retriever and self.index and self.index.size else None
-        tools = build_tools(Resources(search=search))
+        policy = policy_of(settings)
+        before, self.toolbox = self.toolbox, self._open_toolbox(search)
+        before.close()
+        offered = {name: spec for name, spec in self.toolbox.tools.items() if policy.of(spec) != "deny"}
+        small = self.budget.small
         self.deps = Dependencies(
             model=self.model,
             budget=self.budget,
-            tools={tool.name: tool for tool in tools},
-            offer=lambda question: offer_tools(tools, question, narrow=self.budget.small),
+            tools=self.toolbox.tools,
+            offer=lambda question: choose_offer(offered, question, small=small, nearest=self._nearest),
             search=search,
             recall=self._recall,
             remember=self.facts.add,
@@ -167,8 +180,24 @@ class Runtime:
             documents=self.index if search else None,
             neighbours=self._neighbours if search and not self.budget.small else None,
             reword=settings.knowledge.reword and not self.budget.small,
+            policy=policy,
+            ledger=self.ledger,
+            person=settings.agent.person,
+            limits=limits_of(settings),
         )
         self.graph = build_graph(self.deps, self.checkpointer)
+
+    def _open_toolbox(self, search: Search | None) -> Toolbox:
+        documents = self.index if search else None
+        delegate = None if self.budget.small else delegate_with(lambda: self.deps)
+        return open_toolbox(
+            self.settings,
+            search=search,
+            documents=documents,
+            facts=self.facts,
+            model=self.model,
+            delegate=delegate,
+        )
 
     def search(self, query: str, k: int | None = None, where: SearchFilter | None = None) -> Retrieval:
         """Search the documents, or those that a filter lets through.
@@ -201,6 +230,8 @@ class Runtime:
         self.finished = turn
         focus = focus_after(state).to_json()
         kept: TurnState = {"history": history, "summary": summary, "focus": focus}
+        # What the model read stays in the conversation as its answers, so it stays in play.
+        kept["carried"] = list(dict.fromkeys([*state.get("carried", []), *state.get("taint", [])]))[-MOST_CARRIED:]
         return kept
 
     def _turn(self, state: TurnState, clock: Clock, notes: Sequence[str]) -> Turn:
@@ -258,37 +289,11 @@ class Runtime:
 
     def close(self) -> None:
         """Release everything; safe to call twice."""
+        self.toolbox.close()
         for index in (self._retired, self.index):
             if index is not None:
                 index.close()
         self._stack.close()
-
-
-def offer_tools(tools: Sequence[BaseTool], question: str, *, narrow: bool) -> list[Any]:
-    """The tools to put before the model for a question.
-
-    Args:
-        tools: all tools there are.
-        question: the user's question.
-        narrow: offer only tools that the question has a use for, with arguments limited to the values that
-            stand in it: a small model then cannot invent any.
-    """
-    if not narrow:
-        return list(tools)
-    from langchain_core.utils.function_calling import convert_to_openai_tool
-
-    offered = []
-    for tool in tools:
-        hints = hints_for(tool.name, question)
-        if hints is None:
-            continue
-        schema = convert_to_openai_tool(tool)
-        parameters = schema["function"]["parameters"]
-        for argument, values in hints.items():
-            parameters["properties"][argument]["enum"] = values
-        parameters["required"] = list(parameters["properties"])
-        offered.append(schema)
-    return offered
 
 
 class _InBackground(Generic[T]):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from agent.calls.approvals import ApprovalRequest
 from knowledge.schema import Passage
 
-TurnStatus = Literal["done", "cancelled", "limit", "error"]
+TurnStatus = Literal["done", "cancelled", "limit", "error", "waiting"]
 Grade = Literal["supported", "partly", "not"]
 
 
@@ -54,7 +55,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One tool call and its outcome. `seconds` is wall time; `status` is "ok" or "error"."""
+    """One tool call and its outcome.
+
+    Attributes:
+        id: made by Ratchet, unique; what approvals and the audit log name.
+        arguments: those it ran with, if it did; a person may have edited what the model asked for.
+        status: "ok", "error" (it ran, or could not), "denied" by the settings, "rejected" by a person, "repeated" (not
+            run again with the same arguments), or "unknown" (begun when the program ended, and not run again).
+        seconds: wall time.
+        artifact: what it made beside text, as plain JSON: `files` and a `table` (see `tools.spec.ToolSpec`), and
+            the ids of the `passages` it found.
+    """
 
     id: str
     name: str
@@ -62,6 +73,7 @@ class ToolCall:
     result: str = ""
     status: str = "ok"
     seconds: float = 0.0
+    artifact: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +203,13 @@ class ToolCallFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalRequested:
+    """Event: the turn waits for a person; `ChatSession.decide` answers, `ChatSession.resume` goes on."""
+
+    request: ApprovalRequest
+
+
+@dataclass(frozen=True, slots=True)
 class Cited:
     """Event: a citation whose marker has just been streamed."""
 
@@ -216,9 +235,11 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Event: the turn is recorded; always the last event of a turn."""
+    """Event: the turn is recorded, or waits for an approval (status "waiting"); always the last event."""
 
     turn: Turn
 
 
-Event = Retrieved | Token | ToolCallProposed | ToolCallFinished | Cited | Verdict | Note | Failed | Done
+Event = (
+    Retrieved | Token | ToolCallProposed | ApprovalRequested | ToolCallFinished | Cited | Verdict | Note | Failed | Done
+)

@@ -15,18 +15,17 @@ import asyncio
 import contextlib
 import threading
 import uuid
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
-from agent import prompts
 from agent.config import Settings, load_settings, with_model
-from agent.errors import RatchetError, SessionBusy
+from agent.errors import ApprovalError, RatchetError, SessionBusy
 from agent.intent import checked
 from agent.offload import on_a_thread
-from agent.schema import Done, Event, Failed, Feedback, Note, Turn
+from agent.schema import Done, Event, Failed, Feedback, Turn
 from knowledge.schema import IngestProgress, IngestReport, Retrieval, SearchFilter
 
 if TYPE_CHECKING:
@@ -35,11 +34,14 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AnyMessage
 
+    from agent.calls.approvals import ApprovalRequest, Decision
+    from agent.calls.ledger import CallLedger
     from agent.memory import FactStore
     from agent.records import Records
     from agent.runtime import Runtime
+    from agent.turns import ThreadTurns
+    from tools.registry import Toolbox
 
-START = "__start__"  # LangGraph's name for what comes before the first node
 LONGEST_GOODBYE = 10.0  # seconds that `close` waits for a cancelled turn to end
 
 
@@ -122,8 +124,48 @@ class ChatSession:
         return self._guarded(self._start(question, where), threading.Event())
 
     def resume(self) -> Iterator[Event]:
-        """Finish the turn that was interrupted by a crash or an unreachable model; no events if there is none."""
+        """Finish the turn that was interrupted: by a crash, an unreachable model, or an approval that was waited for.
+
+        No events if there is none; while an approval is still waited for, only the request again.
+        """
         return self._guarded(None, threading.Event()) if self.pending is not None else iter(())
+
+    def approvals(self) -> list[ApprovalRequest]:
+        """The tool calls of this thread that wait for a decision, oldest first; they outlast the program."""
+        return self._runtime.ledger.waiting(self.thread_id)
+
+    def decide(
+        self,
+        request: ApprovalRequest,
+        decision: Decision,
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        reason: str = "",
+        always: bool = False,
+    ) -> None:
+        """Decide about a tool call that waits, once; `resume` then goes on with the turn.
+
+        Args:
+            request: as it was shown; a decision about anything else is refused.
+            decision: "approve", "edit" (run it with `arguments` instead) or "reject".
+            arguments: the edited ones, all of them.
+            reason: told to the model with a rejection.
+            always: allow the tool for the rest of this thread, as long as only the user's own text is in play.
+
+        Raises:
+            ApprovalError: no such request in this thread, decided already, or not what was shown.
+        """
+        if request.thread_id != self.thread_id:
+            raise ApprovalError("This request belongs to another conversation.", kept="Nothing was run.")
+        self._runtime.ledger.decide(
+            request.call_id,
+            request.digest,
+            decision,
+            person=self.settings.agent.person,
+            arguments=arguments,
+            reason=reason,
+            always=always,
+        )
 
     def _start(self, question: str, where: SearchFilter | None) -> dict[str, Any]:
         return {
@@ -153,50 +195,17 @@ class ChatSession:
         finally:
             self._answering.release()
 
+    @property
+    def _turns(self) -> ThreadTurns:
+        from agent.turns import ThreadTurns
+
+        return ThreadTurns(self._runtime, self.thread_id)
+
     def _run(self, start: dict[str, Any] | None, cancelled: threading.Event) -> Generator[Event, None, None]:
-        from agent.speech import Clock
-        from agent.state import fresh_turn
-
-        runtime = self._runtime
-        runtime.refresh_documents()
-        runtime.deps.clock = Clock(cancelled)
-        config = self._config(runtime)
-        notes = self._opening_notes(runtime) if start else []
-        yield from map(Note, notes)
-        given = fresh_turn(start, notes) if start else None
-        events = runtime.graph.stream(given, config, stream_mode="custom", durability="sync")
-        try:
-            # Not `yield from`: closing would then reach the graph, which waits for the model, before us.
-            for event in events:
-                yield cast(Event, event)
-        except RatchetError as error:
-            kept = error.kept or "The question is kept and can be resumed."
-            self._broke = error
-            yield Failed(error.what, kept, error.fix, error.exit_code)
-            yield Done(self._broken(start))
-            return
-        finally:
-            # A consumer that leaves early cancels the turn, which still ends in order and is recorded.
-            cancelled.set()
-            for _ in events:
-                pass
-        runtime.checkpointer.prune([self.thread_id])
-        if runtime.finished is not None:
-            yield Done(runtime.finished)
-
-    def _config(self, runtime: Runtime) -> Any:
-        limit = 2 * runtime.settings.agent.max_steps + 5
-        return {"configurable": {"thread_id": self.thread_id}, "recursion_limit": limit}
-
-    def _opening_notes(self, runtime: Runtime) -> list[str]:
-        notes = [] if runtime.deps.search else [prompts.NOTE_NO_INDEX]
-        if (question := self.pending) is not None:
-            notes.append(prompts.NOTE_DROPPED.format(question=question[:80]))
-        return notes
-
-    def _broken(self, start: dict[str, Any] | None) -> Turn:
-        values = start or self._unfinished() or {}
-        return Turn(values["turn_id"], self.thread_id, values["question"], "", "error", model=self.model_name)
+        turns = self._turns
+        self._broke = None
+        yield from turns.run(start, cancelled)
+        self._broke = turns.broke
 
     def ask(self, question: str, where: SearchFilter | None = None) -> Turn:
         """Answer a question and return the finished turn; arguments as for `stream`.
@@ -229,20 +238,9 @@ class ChatSession:
 
     @property
     def pending(self) -> str | None:
-        """The question of a turn that was interrupted before it finished, or None."""
-        values = self._unfinished()
+        """The question of a turn that was interrupted before it finished, or waits for an approval; or None."""
+        values = self._turns.unfinished()
         return str(values["question"]) if values is not None else None
-
-    def _unfinished(self) -> dict[str, Any] | None:
-        """The state of the turn that did not come to its end, or None."""
-        runtime = self._runtime
-        config = self._config(runtime)
-        state = runtime.graph.get_state(config)
-        if state.next != (START,):
-            return state.values if state.next else None
-        # The program ended before the first node ran: the turn is still a message to it, and not in the state.
-        saved = runtime.checkpointer.get(config)
-        return cast("dict[str, Any]", saved["channel_values"][START]) if saved else None
 
     def turns(self) -> list[Turn]:
         """The finished turns of this thread, oldest first."""
@@ -258,15 +256,8 @@ class ChatSession:
             turns = self.turns()
             if not turns:
                 return None
-            runtime, last = self._runtime, turns[-1]
-            config = self._config(runtime)
-            history = runtime.graph.get_state(config).values.get("history", [])
-            place = next((i for i, message in enumerate(history) if message.id == last.turn_id), len(history))
-            # An empty focus is taken from what is left of the history.
-            runtime.graph.update_state(config, {"history": history[:place], "focus": {}}, as_node="finalize")
-            runtime.checkpointer.prune([self.thread_id])
-            self.records.retract(last.turn_id)
-            return last
+            self._turns.take_back(turns[-1])
+            return turns[-1]
 
     def new_thread(self) -> str:
         """Start a new conversation; the old one stays in the list of threads.
@@ -282,6 +273,7 @@ class ChatSession:
         """Delete a conversation for good: its turns, its feedback and its checkpoints."""
         # Checkpoints first: if the program dies in between, the thread is still listed and can be deleted again.
         self._runtime.checkpointer.delete_thread(thread_id)
+        self._runtime.ledger.delete_thread(thread_id)
         self.records.delete_thread(thread_id)
 
     def use_model(self, spec: str, adapter: str | None = None) -> None:
@@ -374,6 +366,16 @@ class ChatSession:
         """How many passages the collection holds."""
         index = self._runtime.index
         return index.size if index is not None else 0
+
+    @property
+    def toolbox(self) -> Toolbox:
+        """The tools there are, and why others are not."""
+        return self._runtime.toolbox
+
+    @property
+    def ledger(self) -> CallLedger:
+        """Tool calls with effects, and the audit log."""
+        return self._runtime.ledger
 
     def close(self) -> None:
         """Cancel what is running, let it end in order, and release model, index and database."""

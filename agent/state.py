@@ -10,14 +10,17 @@ from langchain_core.messages import AIMessage, AnyMessage
 
 from agent.speech import Clock
 from knowledge.schema import Passage, Retrieval, SearchFilter
+from tools.policy import Policy
 
 if TYPE_CHECKING:
     import numpy as np
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.tools import BaseTool
 
+    from agent.calls.ledger import CallLedger
     from agent.context import Budget
     from agent.schema import Fact
+    from agent.tool_choice import ToolOffer
+    from tools.spec import ToolSpec
 
 
 class TurnState(TypedDict, total=False):
@@ -25,7 +28,8 @@ class TurnState(TypedDict, total=False):
 
     `asked` is the question without what was only to be remembered; `query` is what was searched for; `where`
     restricts the search (`SearchFilter` as plain data); `request` is what a whole-document question asks for;
-    `focus` is what the turn before was about (`agent.followups.Focus`).
+    `focus` is what the turn before was about (`agent.followups.Focus`). `taint` names whose text the model has read
+    in this turn beside the user's own, `carried` in earlier ones; `decision` is what the gate settled for a call.
     """
 
     turn_id: str
@@ -45,6 +49,9 @@ class TurnState(TypedDict, total=False):
     facts: list[str]
     draft: list[AnyMessage]
     tool_calls: list[dict[str, Any]]
+    taint: list[str]
+    carried: list[str]
+    decision: dict[str, Any]
     steps: int
     status: str
     answer: str
@@ -58,7 +65,7 @@ class TurnState(TypedDict, total=False):
 
 
 def fresh_turn(start: dict[str, Any], notes: Sequence[str]) -> TurnState:
-    """The input of a new turn: everything of the last one is overwritten but history, summary and focus."""
+    """The input of a new turn: everything of the last one is overwritten but history, summary, focus and carried."""
     blank: TurnState = {
         "where": {},
         "asked": "",
@@ -70,6 +77,8 @@ def fresh_turn(start: dict[str, Any], notes: Sequence[str]) -> TurnState:
         "facts": [],
         "draft": [],
         "tool_calls": [],
+        "taint": [],
+        "decision": {},
         "steps": 0,
         "status": "",
         "answer": "",
@@ -134,10 +143,6 @@ class Documents(Protocol):
         """The rows of a file's passages, int64 [n]."""
         ...
 
-    def rows_where(self, where: SearchFilter, /) -> np.ndarray:
-        """The rows of all passages of the files that a filter lets through, int64 [n]."""
-        ...
-
     def passages(self, rows: np.ndarray, /) -> list[Passage]:
         """The passages of some rows, in their order."""
         ...
@@ -147,6 +152,17 @@ class Documents(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ToolLimits:
+    """What the tools may take in one turn: calls, seconds, characters of one result and of all, and tokens (0: any)."""
+
+    calls: int = 8
+    seconds: float = 120.0
+    result_chars: int = 20_000
+    turn_chars: int = 100_000
+    tokens: int = 0
+
+
 @dataclass(slots=True)
 class Dependencies:
     """What the nodes use.
@@ -154,7 +170,8 @@ class Dependencies:
     Attributes:
         search: finds passages for a question; None where nothing is indexed.
         recall, remember: the facts worth showing for a question, and how to keep another.
-        offer: the tools worth offering for a question, ready for `bind_tools`.
+        tools: all tools, by name.
+        offer: the tools worth offering for a question.
         finish: records the finished turn and folds it into the conversation; returns the state to keep.
         strict: show only sentences that the documents support; always so for a small model.
         refuse: say "not in your documents" without asking the model when nothing relevant was found.
@@ -162,12 +179,16 @@ class Dependencies:
         neighbours: passages around one, as (passage, before, after), in reading order and with itself; None to
             show passages as they were found.
         reword: let the model make a follow-up question stand alone before the search.
+        policy: what tools may do unasked.
+        ledger: where calls with effects are entered; without one, none is run.
+        person: whose session it is; approvals are bound to it.
+        limits: what the tools may take in one turn.
     """
 
     model: BaseChatModel
     budget: Budget
-    tools: dict[str, BaseTool]
-    offer: Callable[[str], Sequence[Any]]
+    tools: Mapping[str, ToolSpec]
+    offer: Callable[[str], ToolOffer]
     search: Search | None
     recall: Callable[[str], Sequence[Fact]]
     remember: Callable[[str], Fact]
@@ -178,5 +199,9 @@ class Dependencies:
     documents: Documents | None = None
     neighbours: Callable[[Passage, int, int], Sequence[Passage]] | None = None
     reword: bool = False
+    policy: Policy = field(default_factory=Policy)
+    ledger: CallLedger | None = None
+    person: str = "me"
+    limits: ToolLimits = field(default_factory=ToolLimits)
     clock: Clock = field(default_factory=Clock)
     last_prompt: list[AnyMessage] = field(default_factory=list)

@@ -20,6 +20,7 @@ NAMES = NEED_DOCUMENTS | {
     "calibrate_relevance": False,
     "chunking": False,
     "heading_context": False,
+    "sandbox": False,
 }
 
 

@@ -1,4 +1,4 @@
-"""Exact arithmetic: integers and fractions stay exact, nothing is ever executed as code."""
+"""Exact arithmetic, and units by `tools.units`: fractions stay exact, nothing is ever executed as code."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from tools.spec import ToolSpec
+
 if TYPE_CHECKING:
-    from langchain_core.tools import BaseTool
+    from tools.resources import Resources
 
-    from tools.registry import Resources, Risk
-
-RISK: Risk = "read"
 MAX_CHARS = 300
 MAX_BITS = 20_000  # about 6,000 digits: far beyond any question, far below a stalled machine
 
@@ -35,6 +34,10 @@ _ASKS_VALUE = re.compile(
     r"(?:^|\b(?:what(?:'s| is)|how much is|calculate|compute|evaluate|work out|solve))\s*$", re.IGNORECASE
 )
 _EXPRESSION = re.compile(r"(?:sqrt\([\d.]+\)|[\d.(][\d.()+\-*/%\s]*(?:[\d.)]|sqrt\([\d.]+\)))")
+
+
+_NUMERALS = re.compile(r"\b(?:0[xob][\da-f]+|\d[\d.]*e[-+]?\d+)\b", re.IGNORECASE)
+_LETTERS = re.compile(r"[^\W\d_]+|[°'\"]")
 
 
 class CalculationError(ValueError):
@@ -96,11 +99,15 @@ def _evaluate(node: ast.expr) -> Fraction:
     )
 
 
-def _format(value: Fraction) -> str:
-    if value.denominator == 1:
-        return str(value.numerator)
-    rounded = f"{float(value):.12g}"
-    return rounded if Fraction(rounded) == value else f"{rounded} (rounded)"
+def format_value(value: Fraction, unit: str = "") -> str:
+    """The value as a decimal, with its unit; one that is not exact says so.
+
+    Raises:
+        OverflowError: it is beyond what a decimal of twelve digits can show.
+    """
+    text = str(value.numerator) if value.denominator == 1 else f"{float(value):.12g}"
+    rounded = "" if Fraction(text) == value else " (rounded)"
+    return f"{text} {unit}".rstrip() + rounded
 
 
 def calculate(expression: str) -> str:
@@ -113,7 +120,7 @@ def calculate(expression: str) -> str:
         raise CalculationError(f"an expression may have {MAX_CHARS} characters, this has {len(expression)}")
     try:
         tree = ast.parse(normalize(expression), mode="eval")
-        return _format(_evaluate(tree.body))
+        return format_value(_evaluate(tree.body))
     except ZeroDivisionError:
         raise CalculationError("division by zero") from None
     except CalculationError:
@@ -130,7 +137,11 @@ def normalize(text: str) -> str:
 
 
 def hints(question: str) -> dict[str, list[str]] | None:
-    """The arithmetic expressions that stand in the question, longest first; None when there is none."""
+    """The conversion, or the arithmetic expressions, longest first, in the question; None when there is none."""
+    from tools.units import conversion, questions
+
+    if (wanted := questions.hints(question)) is not None and conversion.is_there():
+        return {"expression": [wanted]}
     found = []
     text = normalize(question[:2000])
     for match in _EXPRESSION.finditer(text):
@@ -148,13 +159,30 @@ def hints(question: str) -> dict[str, list[str]] | None:
     return {"expression": sorted(set(found), key=len, reverse=True)[:4]} if found else None
 
 
-def build(resources: Resources) -> list[BaseTool]:
+def answer(expression: str) -> str:
+    """The expression and its value, with units where it has some.
+
+    Raises:
+        CalculationError, QuantityError: it cannot be worked out, and why.
+    """
+    words = {word.lower() for word in _LETTERS.findall(_NUMERALS.sub("", normalize(expression)))}
+    if words <= {*_FUNCTIONS, "pi", "e"}:
+        return f"{expression} = {calculate(expression)}"
+    from tools.units.conversion import convert
+
+    return convert(expression)
+
+
+def build(resources: Resources) -> list[ToolSpec]:
     """The calculator as a LangChain tool."""
-    from langchain_core.tools import tool
+    from langchain_core.tools import ToolException, tool
 
     @tool
     def calculator(expression: str) -> str:
-        """Work out an arithmetic expression exactly, such as "17*23" or "sqrt(2)"."""
-        return f"{expression} = {calculate(expression)}"
+        """Work out arithmetic exactly, or convert units, such as "17*23", "sqrt(2)" or "3 km in miles"."""
+        try:
+            return answer(expression)
+        except ValueError as error:
+            raise ToolException(str(error)) from error
 
-    return [calculator]
+    return [ToolSpec(calculator, "read", hints=hints)]

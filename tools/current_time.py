@@ -7,12 +7,11 @@ from functools import cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
+from tools.spec import ToolSpec
+
 if TYPE_CHECKING:
-    from langchain_core.tools import BaseTool
+    from tools.resources import Resources
 
-    from tools.registry import Resources, Risk
-
-RISK: Risk = "read"
 
 # Only where nothing else is named: not "the time limit", "the date of the release", "supported right now".
 _NAME = r"(?:current\s+)?(?:time|date|day|year|month|hour)"
@@ -40,7 +39,7 @@ def hints(question: str) -> dict[str, list[str]] | None:
     return {"timezone": found[:3] or [""]}
 
 
-def build(resources: Resources) -> list[BaseTool]:
+def build(resources: Resources) -> list[ToolSpec]:
     """The clock as a LangChain tool."""
     from langchain_core.tools import ToolException, tool
 
@@ -54,4 +53,4 @@ def build(resources: Resources) -> list[BaseTool]:
             moment = moment.astimezone(ZoneInfo(timezone))
         return moment.strftime("%A, %d %B %Y, %H:%M ") + (timezone or moment.tzname() or "UTC")
 
-    return [current_time]
+    return [ToolSpec(current_time, "read", hints=hints)]

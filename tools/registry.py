@@ -1,75 +1,81 @@
-"""Name → tool: where each is built, what it risks, when it is worth offering to a small model.
+"""Name → tool: where each is built and what it declares. Built-in tools, plug-ins and MCP use the same door.
 
-A tool module has three names: `RISK`, `build(resources)`, and `hints(question)`. The last answers
-None when the tool cannot help with the question, else candidate values per argument found in the
-question itself (`{"expression": ["17*23"]}`; an empty dict when there are none). A model that picks
-tools well is offered all of them; a small one only those with hints, with arguments narrowed to them.
+A tool module offers `build(resources) -> list[ToolSpec]`: its tools, none where their resource is absent. It may
+offer `unavailable(resources) -> str`: why it builds none, in one sentence; empty when it does, or when there is
+nothing to say. A module whose tools come from several places offers `gather(resources)` instead of that: its tools,
+and a dict of place → why it gives none.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any
 
-from knowledge.schema import Retrieval
+from tools.resources import Resources
+from tools.spec import ToolSpec
 
-if TYPE_CHECKING:
-    from langchain_core.tools import BaseTool
-
-Risk = Literal["read", "write", "execute", "network"]
-
-TOOLS: dict[str, str] = {
-    "calculator": "tools.calculator",
-    "current_time": "tools.current_time",
-    "search_knowledge": "tools.search_knowledge",
-}
+MODULES: tuple[str, ...] = (
+    "calculator",
+    "current_time",
+    "files",
+    "read_document",
+    "remember",
+    "python",
+    "search_knowledge",
+    "sql",
+    "web_fetch",
+    "web_search",
+    "text_tasks",
+    "delegate",
+    "plugins",
+    "mcp_servers",
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Resources:
-    """What tools may reach, passed in so that a test or a host application can pass its own.
+class Toolbox:
+    """The tools there are, and why others are not.
 
     Attributes:
-        search: looks for passages in the indexed documents; None when nothing is indexed.
-        now: the current local time, timezone-aware.
+        tools: name → tool.
+        unavailable: name of a module, plug-in or server → why it gives no tools.
     """
 
-    search: Callable[[str], Retrieval] | None = None
-    now: Callable[[], datetime] = lambda: datetime.now().astimezone()
+    tools: dict[str, ToolSpec]
+    unavailable: dict[str, str]
+
+    def close(self) -> None:
+        """End what the tools keep running (MCP servers)."""
+        for spec in self.tools.values():
+            if spec.close is not None:
+                spec.close()
+
+
+def build_tools(resources: Resources, modules: Sequence[str] = MODULES) -> Toolbox:
+    """The tools of the named modules; a name that two of them claim stays with the first."""
+    toolbox = Toolbox({}, {})
+    for module in map(_module, modules):
+        name = module.__name__.rpartition(".")[2]
+        if hasattr(module, "gather"):
+            specs, reasons = module.gather(resources)
+            toolbox.unavailable.update(reasons)
+        else:
+            specs = module.build(resources)
+            if reason := getattr(module, "unavailable", lambda _: "")(resources):
+                toolbox.unavailable[name] = reason
+        _take(toolbox, name, specs)
+    return toolbox
+
+
+def _take(toolbox: Toolbox, name: str, specs: Iterable[ToolSpec]) -> None:
+    for spec in specs:
+        if spec.name in toolbox.tools:
+            toolbox.unavailable[f"{name}: {spec.name}"] = "Another tool has the same name."
+        else:
+            toolbox.tools[spec.name] = spec
 
 
 def _module(name: str) -> Any:
-    if name not in TOOLS:
-        raise KeyError(f"unknown tool {name!r}; known: {', '.join(sorted(TOOLS))}")
-    return importlib.import_module(TOOLS[name])
-
-
-def risk_of(name: str) -> Risk:
-    """The risk class that a tool declares.
-
-    Raises:
-        KeyError: no tool of that name is registered.
-    """
-    return cast(Risk, _module(name).RISK)
-
-
-def build_tools(resources: Resources, names: Sequence[str] | None = None) -> list[BaseTool]:
-    """The named tools (default: all), without those whose resource is absent.
-
-    Raises:
-        KeyError: no tool of that name is registered.
-    """
-    tools: list[BaseTool] = []
-    for name in TOOLS if names is None else names:
-        tools += _module(name).build(resources)
-    return tools
-
-
-def hints_for(name: str, question: str) -> dict[str, list[str]] | None:
-    """Candidate argument values in the question, or None when the tool cannot help with it."""
-    if name not in TOOLS:
-        return {}
-    return cast("dict[str, list[str]] | None", _module(name).hints(question))
+    return importlib.import_module(f"tools.{name}")

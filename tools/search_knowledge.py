@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from tools.spec import ToolSpec
+
 if TYPE_CHECKING:
-    from langchain_core.tools import BaseTool
+    from tools.resources import Resources
 
-    from tools.registry import Resources, Risk
-
-RISK: Risk = "read"
 
 _ASKS = re.compile(
     r"\b(?:search|look)\s+(?:(?:in|through|for|up)\s+)*(?:my|the|our)?\s*(?:documents?|docs|files|notes)\b"
@@ -27,8 +26,8 @@ def hints(question: str) -> dict[str, list[str]] | None:
     return {"query": [(match.group("topic") or question).strip(" ?.!")]}
 
 
-def build(resources: Resources) -> list[BaseTool]:
-    """The search as a LangChain tool whose artifact is the list of passages found; none without an index."""
+def build(resources: Resources) -> list[ToolSpec]:
+    """The search as a LangChain tool whose artifact holds the passages found; none without an index."""
     from langchain_core.tools import tool
 
     search = resources.search
@@ -36,12 +35,12 @@ def build(resources: Resources) -> list[BaseTool]:
         return []
 
     @tool(response_format="content_and_artifact")
-    def search_knowledge(query: str) -> tuple[str, list[dict[str, Any]]]:
+    def search_knowledge(query: str) -> tuple[str, dict[str, Any]]:
         """Search the user's documents for passages about a topic, in other words than before."""
         found = search(query)
         if not found.relevant:
-            return "Nothing about this stands in the documents.", []
+            return "Nothing about this stands in the documents.", {}
         text = "\n\n".join(f"{passage.source}, {passage.locator}:\n{passage.text}" for passage in found.passages)
-        return text, [passage.to_json() for passage in found.passages]
+        return text, {"passages": [passage.to_json() for passage in found.passages]}
 
-    return [search_knowledge]
+    return [ToolSpec(search_knowledge, "read", hints=hints, untrusted=True, answers=False)]

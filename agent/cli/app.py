@@ -9,7 +9,20 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from agent.cli import ask, chat, config, doctor, exit_codes, feedback, knowledge, memory, models, threads
+from agent.cli import (
+    approvals,
+    ask,
+    chat,
+    config,
+    doctor,
+    exit_codes,
+    feedback,
+    knowledge,
+    memory,
+    models,
+    threads,
+    tools,
+)
 from agent.cli.output import prepare_streams
 from agent.cli.seam import Seam, invocation
 
@@ -50,7 +63,7 @@ def root(
     run.home, run.config_file, run.debug = home, config_file, debug
 
 
-for module in (chat, ask, knowledge, threads, memory, feedback, models, config, doctor):
+for module in (chat, ask, knowledge, threads, memory, feedback, approvals, tools, models, config, doctor):
     module.register(app)
 
 

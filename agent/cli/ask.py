@@ -13,10 +13,11 @@ from agent.cli.ingest import Collection
 from agent.cli.seam import Json, invocation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from agent.config import Settings
-    from agent.schema import Failed, Turn
+    from agent.schema import Event, Failed, Turn
     from agent.session import ChatSession
-    from knowledge.schema import SearchFilter
 
 Model = Annotated[
     str | None,
@@ -69,13 +70,45 @@ def ask(  # noqa: PLR0913 - each parameter is an option that the user sees
 
         ingest_documents(settings, docs)
     with ChatSession(settings, thread_id=thread_id(settings, thread)) as session:
-        turn, failure = _answer(session, text, as_json, narrowed(where))
+        finish(session, session.stream(text, narrowed(where)), as_json)
+
+
+def finish(session: ChatSession, events: Iterable[Event] | None = None, as_json: bool = False) -> None:
+    """Show a turn to its end, asking a person at a terminal about what it waits for; then exit as it ended.
+
+    Args:
+        session: the conversation.
+        events: of the turn; default: those of the turn that waits or was interrupted.
+        as_json: print the turn as JSON at its end instead.
+
+    Raises:
+        typer.Exit: it failed, was stopped, or waits for an approval.
+    """
+    from agent.cli.approving import ask_person
+
+    turn, failure = _shown(session, session.resume() if events is None else events, as_json)
+    asking = not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    while asking and turn is not None and turn.status == "waiting" and ask_person(session):
+        turn, failure = _shown(session, session.resume(), as_json)
     if as_json:
-        _print(turn, failure)
+        _print(turn, failure, session)
     if failure is not None or turn is None:
         raise typer.Exit(failure.exit_code if failure else exit_codes.OTHER)
     if turn.status == "cancelled":
         raise typer.Exit(exit_codes.INTERRUPTED)
+    if turn.status == "waiting":
+        if not asking and not as_json:
+            _tell_waiting(session)
+        raise typer.Exit(exit_codes.WAITING)
+
+
+def _tell_waiting(session: ChatSession) -> None:
+    from agent.cli.approving import print_request
+    from agent.cli.output import foreign, out
+
+    for request in session.approvals():
+        print_request(request)
+        out().print(foreign(f"  → ratchet approvals approve {request.call_id}"))
 
 
 def _question(given: str | None) -> str:
@@ -95,9 +128,7 @@ def thread_id(settings: Settings, given: str | None) -> str | None:
     return latest_thread(settings) if given == "last" else match_thread(settings, given) or given
 
 
-def _answer(
-    session: ChatSession, text: str, as_json: bool, where: SearchFilter | None
-) -> tuple[Turn | None, Failed | None]:
+def _shown(session: ChatSession, events: Iterable[Event], as_json: bool) -> tuple[Turn | None, Failed | None]:
     from agent.cli.interrupt import cancelling
     from agent.schema import Done, Failed
 
@@ -106,10 +137,10 @@ def _answer(
             from agent.cli.render import TurnPrinter
 
             printer = TurnPrinter()
-            return printer.show(session.stream(text, where)), printer.failure
+            return printer.show(events), printer.failure
         turn: Turn | None = None
         failure: Failed | None = None
-        for event in session.stream(text, where):
+        for event in events:
             if isinstance(event, Done):
                 turn = event.turn
             elif isinstance(event, Failed):
@@ -117,10 +148,14 @@ def _answer(
     return turn, failure
 
 
-def _print(turn: Turn | None, failure: Failed | None) -> None:
+def _print(turn: Turn | None, failure: Failed | None, session: ChatSession) -> None:
+    from dataclasses import asdict
+
     from agent.cli.output import print_json
 
     value: dict[str, Any] = turn.to_json() if turn else {}
     if failure:
         value["error"] = {"what": failure.what, "kept": failure.kept, "fix": failure.fix}
+    if turn is not None and turn.status == "waiting":
+        value["approvals"] = [asdict(request) for request in session.approvals()]
     print_json(value)

@@ -99,6 +99,7 @@ class Conversation:
         self.where = where
         self.last: Turn | None = None
         self.interrupted = False
+        self.interactive = False
         self._failed = 0
         self._answered = 0
         self._code = OTHER
@@ -109,6 +110,7 @@ class Conversation:
         from agent.cli.prompt import from_terminal
         from agent.cli.slash import COMMANDS
 
+        self.interactive = True
         print_banner(self.session, known_thread)
         if known_thread is not None:
             self.pick_up()
@@ -136,6 +138,7 @@ class Conversation:
                         return
                 else:
                     self.answer(self.session.stream(line, self.where))
+                    self.approve()
             except RatchetError as error:
                 self._note_error(error.exit_code)
                 self._show(error)
@@ -162,6 +165,19 @@ class Conversation:
             self.last = turn
             self._answered += 1
 
+    def approve(self) -> None:
+        """Ask about the tool calls that the turn waits for, and go on with it, until none waits or all are left."""
+        from agent.cli.approving import ask_person
+        from agent.cli.output import foreign, out
+
+        while self.session.approvals():
+            if not self.interactive:
+                out().print(foreign("· A tool call waits for you: `ratchet approvals`.", "yellow"))
+                return
+            if not ask_person(self.session):
+                return
+            self.answer(self.session.resume())
+
     def pick_up(self) -> None:
         """Show where the conversation stands, and finish the turn that a crash interrupted in it."""
         from agent.cli.output import foreign, one_line, out
@@ -177,6 +193,7 @@ class Conversation:
             if question is not None:
                 out().print(foreign(f"· Finishing what was interrupted: “{one_line(question, 120)}”", "yellow"))
                 self.answer(self.session.resume())
+                self.approve()
                 out().print()
         except RatchetError as error:
             self._show(error)

@@ -6,6 +6,7 @@ USAGE = 2
 MISSING = 3
 MODEL = 4
 DATABASE = 5
+WAITING = 6
 INTERRUPTED = 130
 
 # "\b" keeps the lines of a paragraph as they stand.
@@ -17,6 +18,7 @@ Exit codes:
   3    not there: a file, folder, index, thread or turn
   4    the model cannot be used or did not answer
   5    the database is locked, read-only or damaged
+  6    a tool call waits for your approval: `ratchet approvals`
   130  interrupted with Ctrl-C
 """
 

@@ -19,9 +19,17 @@ def write(path: Path, turns: Sequence[Turn]) -> str:
     Raises:
         StorageError: the file exists already or cannot be written.
     """
-    text = as_json(turns) if path.suffix == ".json" else as_markdown(turns)
+    return write_new(path, as_json(turns) if path.suffix == ".json" else as_markdown(turns))
+
+
+def write_new(path: Path, text: str) -> str:
+    """Write a text to a new file; returns the path as shown.
+
+    Raises:
+        StorageError: the file exists already or cannot be written.
+    """
     try:
-        with path.open("x", encoding="utf-8") as file:
+        with path.open("x", encoding="utf-8", newline="") as file:
             file.write(text)
     except FileExistsError as error:
         raise StorageError(

@@ -102,6 +102,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete a conversation for good, with its feedback."""
+    from agent.calls.ledger import CallLedger
     from agent.cli.output import foreign, out
     from agent.memory import open_checkpointer
 
@@ -113,6 +114,8 @@ def delete(
         checkpointer = open_checkpointer(settings.database)
         with closing(checkpointer.conn):
             checkpointer.delete_thread(thread_id)
+        with closing(CallLedger(settings.database)) as ledger:
+            ledger.delete_thread(thread_id)
         records.delete_thread(thread_id)
     out().print(foreign(f"✓ Deleted {thread_id}", "green"))
 

@@ -16,13 +16,14 @@ from agent.context import Budget
 from agent.errors import ServerUnreachable
 from agent.followups import Focus, focus_after
 from agent.graph import build_graph
-from agent.runtime import offer_tools
 from agent.schema import Cited, Fact, Note, Retrieved, Token, ToolCallFinished, ToolCallProposed
 from agent.speech import Clock
 from agent.state import Dependencies, TurnState, fresh_turn
+from agent.tool_choice import choose_offer
 from knowledge.schema import Passage, Retrieval, SearchFilter
 from tests.agent.scripted import ScriptedModel
-from tools.registry import Resources, build_tools
+from tools.registry import build_tools
+from tools.resources import Resources
 
 DOOR = Passage("p1", "/docs/door.md", "The door of the house is painted blue.\nIt was built in 1901.", 1, 2)
 LARGE = Budget(context=4096, answer=100, passages=500, history=500, facts=100, small=False)
@@ -36,12 +37,13 @@ class Turn:
         self.model = ScriptedModel(script=script)
         self.finished: list[TurnState] = []
         self.remembered: list[str] = []
-        tools = build_tools(Resources(search=lambda q: Retrieval(q, (DOOR,), relevant, 0.9, 0.0)))
+        given = Resources(search=lambda q: Retrieval(q, (DOOR,), relevant, 0.9, 0.0))
+        tools = build_tools(given, ["calculator", "current_time", "search_knowledge"]).tools
         settings: dict[str, Any] = {
             "model": self.model,
             "budget": budget,
-            "tools": {tool.name: tool for tool in tools},
-            "offer": lambda question: offer_tools(tools, question, narrow=budget.small),
+            "tools": tools,
+            "offer": lambda question: choose_offer(tools, question, small=budget.small),
             "search": lambda q: Retrieval(q, (DOOR,), relevant, 0.9, 0.0),
             "recall": lambda question: (),
             "remember": self.remember,

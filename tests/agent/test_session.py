@@ -195,7 +195,7 @@ def test_long_conversations_are_summarized_within_budget(open_session: Open, set
     for number in range(6):
         notes += session.ask(f"Question number {number}?").notes
     assert prompts.NOTE_SUMMARIZED in notes
-    state = session._runtime.graph.get_state(session._config(session._runtime)).values
+    state = session._runtime.graph.get_state(session._turns._config).values
     assert len(state["history"]) < 12
     assert state["summary"]
     assert len(session.turns()) == 6
@@ -217,7 +217,7 @@ def test_a_summary_that_fails_does_not_cost_the_turn(open_session: Open, setting
     session = open_session("Seven apple trees grow in the garden.", ServerUnreachable("Gone.", fix="x"), agent=agent)
     turn = session.ask("What grows in the garden behind the house?")
     assert session.turns() == [turn]
-    state = session._runtime.graph.get_state(session._config(session._runtime)).values
+    state = session._runtime.graph.get_state(session._turns._config).values
     assert "Seven apple trees" in state["summary"]
 
 

@@ -36,14 +36,25 @@ HEAVY = {
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # Imported only for annotations, or brought by the package that is declared.
 BROUGHT = {
+    "anyio": "mcp",
     "click": "typer",
     "httpx2": "openai",
     "huggingface-hub": "tokenizers",
     "langgraph-checkpoint": "langgraph",
+    "mcp-types": "mcp",
     "ollama": "langchain-ollama",
 }
 # What only these import, when they are used, comes with an extra.
-EXTRAS = {"sentence_transformer.py": "finetune"}
+EXTRAS = {
+    "sentence_transformer.py": "finetune",
+    "connection.py": "tools",
+    "conversion.py": "tools",
+    "duck.py": "tools",
+    "postgres.py": "tools",
+    "readable_page.py": "tools",
+    "stdio.py": "tools",
+    "streamable_http.py": "tools",
+}
 
 
 def normal(name: str) -> str:

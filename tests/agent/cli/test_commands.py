@@ -68,7 +68,7 @@ def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_written_configuration_changes_nothing_and_is_not_overwritten(tmp_path: Path) -> None:
     assert ratchet("config", "init").exit_code == 0
     file = tmp_path / "ratchet.toml"
-    assert tomllib.loads(file.read_text()) == {"model": {}, "knowledge": {}, "agent": {}}
+    assert tomllib.loads(file.read_text()) == {"model": {}, "knowledge": {}, "agent": {}, "tools": {}}
     assert ratchet("config", "path").stdout.strip() == str(file)
     before = file.read_text()
     again = ratchet("config", "init")

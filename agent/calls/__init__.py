@@ -1,0 +1,1 @@
+"""Tool calls: which are offered, which may run, what they came to, and who decided so."""

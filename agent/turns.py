@@ -1,0 +1,115 @@
+"""One thread of conversation over a session's runtime: its turns run, wait, resume and can be taken back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+from agent import prompts
+from agent.errors import RatchetError
+from agent.schema import ApprovalRequested, Done, Event, Failed, Note, ToolCall, Turn
+from agent.speech import Clock
+from agent.state import fresh_turn
+
+if TYPE_CHECKING:
+    from agent.runtime import Runtime
+
+START = "__start__"  # LangGraph's name for what comes before the first node
+
+
+class ThreadTurns:
+    """The turns of one thread.
+
+    Attributes:
+        broke: the error that ended the latest turn, if one did.
+    """
+
+    def __init__(self, runtime: Runtime, thread_id: str) -> None:
+        self._runtime = runtime
+        self._thread_id = thread_id
+        limit = 2 * (runtime.settings.agent.max_steps + runtime.settings.tools.calls) + 10
+        self._config: Any = {"configurable": {"thread_id": thread_id}, "recursion_limit": limit}
+        self.broke: RatchetError | None = None
+
+    def run(self, start: dict[str, Any] | None, cancelled: threading.Event) -> Generator[Event, None, None]:
+        """The events of a turn; the last one is `Done`.
+
+        Args:
+            start: what a new turn begins with; None goes on with the one that is unfinished.
+            cancelled: set to stop it; it still ends in order and is recorded.
+        """
+        runtime = self._runtime
+        runtime.refresh_documents()
+        runtime.deps.clock = Clock(cancelled)
+        notes = self._opening_notes() if start else []
+        yield from map(Note, notes)
+        if start:
+            runtime.ledger.withdraw(self._thread_id)
+        elif runtime.ledger.waiting(self._thread_id):
+            yield from self._waits()
+            return
+        given = fresh_turn(start, notes) if start else None
+        events = runtime.graph.stream(given, self._config, stream_mode="custom", durability="sync")
+        try:
+            # Not `yield from`: closing would then reach the graph, which waits for the model, before us.
+            for event in events:
+                yield cast(Event, event)
+        except RatchetError as error:
+            self.broke = error
+            kept = error.kept or "The question is kept and can be resumed."
+            yield Failed(error.what, kept, error.fix, error.exit_code)
+            yield Done(self._turn(start or self.unfinished() or {}, "error"))
+            return
+        finally:
+            # A consumer that leaves early cancels the turn, which still ends in order and is recorded.
+            cancelled.set()
+            for _ in events:
+                pass
+        runtime.checkpointer.prune([self._thread_id])
+        if runtime.ledger.waiting(self._thread_id):
+            yield from self._waits()
+        elif runtime.finished is not None:
+            yield Done(runtime.finished)
+
+    def _waits(self) -> Iterator[Event]:
+        yield from map(ApprovalRequested, self._runtime.ledger.waiting(self._thread_id))
+        yield Done(self._turn(self.unfinished() or {}, "waiting"))
+
+    def _turn(self, values: dict[str, Any], status: Any) -> Turn:
+        """What there is of a turn that is not finished."""
+        return Turn(
+            str(values.get("turn_id", "")),
+            self._thread_id,
+            str(values.get("question", "")),
+            str(values.get("answer", "")) if status == "waiting" else "",
+            status,
+            tool_calls=tuple(ToolCall(**item) for item in values.get("tool_calls", [])),
+            model=self._runtime.settings.model.name,
+        )
+
+    def _opening_notes(self) -> list[str]:
+        notes = [] if self._runtime.deps.search else [prompts.NOTE_NO_INDEX]
+        if (values := self.unfinished()) is not None:
+            notes.append(prompts.NOTE_DROPPED.format(question=str(values["question"])[:80]))
+        return notes
+
+    def unfinished(self) -> dict[str, Any] | None:
+        """The state of the turn that did not come to its end, or None."""
+        runtime = self._runtime
+        state = runtime.graph.get_state(self._config)
+        if state.next != (START,):
+            return state.values if state.next else None
+        # The program ended before the first node ran: the turn is still a message to it, and not in the state.
+        saved = runtime.checkpointer.get(self._config)
+        return cast("dict[str, Any]", saved["channel_values"][START]) if saved else None
+
+    def take_back(self, turn: Turn) -> None:
+        """Take the thread's last turn out of the conversation; in the records it is marked as retracted."""
+        runtime = self._runtime
+        history = runtime.graph.get_state(self._config).values.get("history", [])
+        place = next((i for i, message in enumerate(history) if message.id == turn.turn_id), len(history))
+        # An empty focus is taken from what is left of the history.
+        runtime.graph.update_state(self._config, {"history": history[:place], "focus": {}}, as_node="finalize")
+        runtime.checkpointer.prune([self._thread_id])
+        runtime.records.retract(turn.turn_id)

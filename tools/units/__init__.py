@@ -1,0 +1,1 @@
+"""Exact conversion of units, for the calculator."""

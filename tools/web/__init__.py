@@ -1,0 +1,1 @@
+"""What the web tools share with nobody else: pages as text, search services."""
