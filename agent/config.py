@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from agent.errors import ConfigError
+from agent.trust import check_trust
 from tools.policy import Permission
 from tools.spec import Risk
 
@@ -185,11 +186,16 @@ def _default_home() -> Path:
     return Path(base) / "ratchet"
 
 
+def user_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """Where the user's own configuration lies."""
+    chosen = (os.environ if environ is None else environ).get("XDG_CONFIG_HOME")
+    return (Path(chosen) if chosen else Path.home() / ".config") / "ratchet"
+
+
 def find_config_file(start: Path | None = None) -> Path | None:
     """The nearest `ratchet.toml` at or above `start` (default: working folder), else the user's."""
     folder = (start or Path.cwd()).resolve()
-    user = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "ratchet"
-    for candidate in (folder, *folder.parents, user):
+    for candidate in (folder, *folder.parents, user_folder()):
         if (candidate / FILE_NAME).is_file():
             return candidate / FILE_NAME
     return None
@@ -215,18 +221,22 @@ def load_settings(
         environ: stands in for `os.environ`.
 
     Raises:
-        ConfigError: the file cannot be read, or a value is unknown or out of range.
+        ConfigError: the file cannot be read, a value is unknown or out of range, or the file was found in the working
+            folder or above, sets what could do harm, and is not trusted (`agent.trust`).
     """
     environ = os.environ if environ is None else environ
     path = config_path(file, environ)
-    values = _from_other_tools(environ)
-    _merge(values, _read_file(path) if path else {})
+    values, written = _from_other_tools(environ), _read_file(path) if path else {}
+    _merge(values, written)
     _merge(values, _from_environment(environ))
     _merge(values, overrides or {})
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         raise _explain(error, path) from error
+    if path and not (file or environ.get("RATCHET_CONFIG")) and path.parent != user_folder(environ):
+        check_trust(path, written, user_folder(environ))
+    return settings
 
 
 def _read_file(path: Path) -> dict[str, Any]:

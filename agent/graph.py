@@ -15,8 +15,10 @@ from langgraph.graph import END, START, StateGraph
 from agent import prompts
 from agent.announce import answered, noted
 from agent.arithmetic import miscalculations
+from agent.calls.incoming import fit_to_keep
 from agent.calls.nodes import ToolNodes, open_call
 from agent.context import Material, build_prompt, leans_on_history
+from agent.errors import ModelError
 from agent.intent import fact_to_remember, is_about_oneself, is_question, is_small_talk
 from agent.lookup import look_up
 from agent.schema import Retrieved, Verdict
@@ -27,6 +29,7 @@ from agent.whole_documents import DocumentNodes
 from knowledge.schema import Passage
 
 if TYPE_CHECKING:
+    from langchain_core.messages import AIMessage, AnyMessage
     from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.graph.state import CompiledStateGraph
 
@@ -102,12 +105,14 @@ class TurnNodes:
         state = {**state, **begun}
         if (whole := self.documents.prepare(state)) is not None:
             reply = answered(deps.clock, state, whole["answer"]) if whole.get("status") else whole
-            begun["taint"] = _files(whole.get("passages", []))
+            begun["taint"] = _named_in(whole)
             return begun | whole | reply
-        facts = [fact.text for fact in deps.recall(question)]
+        recalled = deps.recall(question)
+        facts = [fact.text for fact in recalled]
+        begun["taint"] = [source for fact in recalled for source in fact.sources]
         if facts and deps.budget.small and is_question(question) and is_about_oneself(question):
             return begun | {"facts": facts} | answered(deps.clock, state, prompts.RECALLED.format(fact=facts[0]))
-        return begun | {"facts": facts} | self._found(state, facts)
+        return begun | {"facts": facts} | self._found(state | begun, facts)
 
     def _found(self, state: TurnState, facts: Sequence[str]) -> TurnState:
         """What the documents say, or that they say nothing."""
@@ -122,18 +127,25 @@ class TurnNodes:
             "relevant": found.relevant,
             "searched": True,
             "usage": usage,
-            "taint": _files(passages) if found.relevant else [],
+            "taint": [*state.get("taint", []), *(_files(passages) if found.relevant else [])],
             "timings": {"retrieve": deps.clock.elapsed()},
         }
         get_stream_writer()(Retrieved(found.passages, found.relevant, found.seconds, found.query))
         if found.query != question:
             update["notes"] = noted(state.get("notes", []), prompts.NOTE_SEARCHED.format(query=found.query))
-        if found.relevant or facts or any(_may_help(spec, question) for spec in deps.tools.values()):
+        if found.relevant or facts or self._tools_may_help(question):
             return update
         leans = leans_on_history(question) and state.get("history")
         if deps.strict or (deps.refuse and is_question(question) and not leans):
             return update | answered(deps.clock, update, prompts.REFUSAL)
         return update | {"notes": noted((state | update).get("notes", []), prompts.NOTE_NOT_FOUND)}
+
+    def _tools_may_help(self, question: str) -> bool:
+        """Whether a tool could answer what the documents do not; for a small model, one that it would be offered."""
+        deps = self._deps
+        if deps.budget.small:
+            return bool(deps.offer(question))
+        return any(_may_help(spec, question) for spec in deps.tools.values())
 
     def model(self, state: TurnState) -> TurnState:
         """One model call: it answers, or asks for tools."""
@@ -157,13 +169,14 @@ class TurnNodes:
         offered = self._offered(state)
         if prompt.nearest and not offered and not state.get("steps"):
             speech.quote(prompt.nearest)
-        message = speech.listen(self._caller(offered), prompt.messages, deps.model.get_num_tokens)
+        message = self._heard(speech, offered, prompt.messages)
         steps = state.get("steps", 0) + 1
         update: TurnState = {
             "steps": steps,
             "usage": add_usage(state.get("usage", {}), message),
             "timings": speech.timings() | state.get("timings", {}),
             "draft": [*state.get("draft", []), message],
+            "taint": list(dict.fromkeys([*state.get("taint", []), *self._describing(offered)])),
             "notes": notes,
         }
         update |= cast(TurnState, speech.shown())
@@ -200,7 +213,22 @@ class TurnNodes:
         if small and state.get("tool_calls"):
             return ToolOffer()
         offer = self._deps.offer(asked(state))
-        return ToolOffer() if small and state.get("relevant") and not offer.must else offer
+        return ToolOffer() if small and state.get("relevant") and not offer.asked_for else offer
+
+    def _heard(self, speech: Speech, offered: ToolOffer, messages: list[AnyMessage]) -> AIMessage:
+        try:
+            message = speech.listen(self._caller(offered), messages, self._deps.model.get_num_tokens)
+        except RecursionError as error:  # of the parser: arguments are JSON, of any depth
+            raise ModelError(
+                "The model asked for a tool with arguments that are nested too deep to be read.",
+                fix="Ask again in other words, or use another model.",
+            ) from error
+        return fit_to_keep(message)
+
+    def _describing(self, offer: ToolOffer) -> list[str]:
+        """The servers whose own descriptions of their tools the model is shown."""
+        specs = (self._deps.tools.get(schema["function"]["name"]) for schema in offer.schemas)
+        return [f"{spec.origin}: how it describes its tools" for spec in specs if spec and spec.origin[:4] == "mcp "]
 
     def _caller(self, offer: ToolOffer) -> Any:
         model = self._deps.model
@@ -223,6 +251,18 @@ def _files(passages: Sequence[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(str(passage["source"]) for passage in passages))
 
 
+def _named_in(whole: TurnState) -> list[str]:
+    """Whose text or name a turn about whole documents holds: of the passages, or of what is to be read or chosen."""
+    request = whole.get("request", {})
+    named = [*_files(whole.get("passages", [])), *request.get("sources", []), *request.get("choices", [])]
+    return list(dict.fromkeys(named)) or [prompts.SOURCE_NAMES]
+
+
 def _may_help(spec: ToolSpec, question: str) -> bool:
     """Whether a tool could answer what the documents do not: by its own rule, or unknown for an outside tool."""
-    return spec.hints(question) is not None if spec.hints is not None else spec.origin != "ratchet"
+    if spec.hints is None:
+        return spec.origin != "ratchet"
+    try:
+        return spec.hints(question) is not None
+    except Exception:  # a plug-in's rule that fails says nothing against the tool, and must not end the turn
+        return spec.origin != "ratchet"

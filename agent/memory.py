@@ -128,8 +128,12 @@ class FactStore:
                 self._table.setup()
             on_failure.pop_all()
 
-    def add(self, text: str) -> Fact:
+    def add(self, text: str, sources: Sequence[str] = ()) -> Fact:
         """Remember a fact; one that is already known is returned as it is.
+
+        Args:
+            text: the fact.
+            sources: whose text it may come from, where it is not the user's own words.
 
         Raises:
             FactError: empty, or longer than `MAX_FACT_CHARS`.
@@ -144,7 +148,7 @@ class FactStore:
             fact_id = secrets.token_hex(3)
             while fact_id in taken:
                 fact_id = secrets.token_hex(3)
-            fact = Fact(fact_id, text, datetime.now(UTC).isoformat())
+            fact = Fact(fact_id, text, datetime.now(UTC).isoformat(), tuple(map(storable, sources)))
             self._put(fact, vectors[0])
         return fact
 
@@ -161,7 +165,7 @@ class FactStore:
         text = _checked(text)
         vectors = self._embed([text])
         with self._writing():
-            fact = replace(self._find(fact_id), text=text)
+            fact = replace(self._find(fact_id), text=text, sources=())
             same = _same(text, self.all())
             if same is not None and same.fact_id != fact.fact_id:
                 raise FactError(
@@ -229,6 +233,7 @@ class FactStore:
         value = {
             "text": fact.text,
             "created_at": fact.created_at,
+            "sources": list(fact.sources),
             "vector": base64.b64encode(vector.astype("<f4").tobytes()).decode(),
             "embedder": self._fingerprint,
         }
@@ -258,7 +263,8 @@ class FactStore:
 
 
 def _fact(item: Item) -> Fact:
-    return Fact(item.key, str(item.value["text"]), str(item.value["created_at"]))
+    sources = tuple(item.value.get("sources", ()))  # facts kept by earlier versions have none
+    return Fact(item.key, str(item.value["text"]), str(item.value["created_at"]), sources)
 
 
 def _normal(text: str) -> str:

@@ -67,7 +67,7 @@ NOTHING_READ = "{name} gave no text that could be read. {reason}"
 SAME_TWICE = "Both names mean the same document, {name}."
 
 NO_SUCH_TOOL = "There is no tool named {name}. The tools are: {names}."
-TOOL_DENIED = "The user's settings do not allow {tool}. Answer without it."
+TOOL_DENIED = "The settings do not allow {tool}."
 TOOL_STOPPED = "stopped, because the user asked to."
 TOOL_TIMEOUT = "stopped after {seconds} seconds, the time that tools have in one turn."
 RESULT_CUT = "(The first {shown:,} of {total:,} characters.)"
@@ -78,6 +78,7 @@ SECONDS_SPENT = "I stopped: the tools took the {seconds} seconds that one questi
 CHARS_SPENT = "I stopped: the tools gave {chars:,} characters, all that one question may take. Ask for less at a time."
 TOKENS_SPENT = "I stopped: this question took the {tokens:,} tokens that it has. Ask again, or raise tools.tokens."
 CALL_CHANGED = "Refused: the call is not the one that was proposed under this name. Nothing was run."
+PREVIEW_CHANGED = "Refused: what {tool} would do is no longer what was shown. Nothing was run; ask once more."
 CALL_REJECTED = "Declined by the user: {tool} was not run."
 CALL_REASON = "The reason given: {reason}"
 CALL_UNKNOWN = (
@@ -87,6 +88,7 @@ CALL_UNKNOWN = (
 MAY_HAVE_RUN = "It may have taken effect: check before you ask for it again."
 STOPPED_BEFORE = "Stopped before {tool} was called."
 STOPPED_AFTER = "Stopped after {tool}."
+SOURCE_NAMES = "the names of your documents"
 WHY_TAINTED = "Text that is not yours is before the model, and could be what asks for this."
 WHY_ASKED = {
     "read": "Your settings ask before this tool reads.",

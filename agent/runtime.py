@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from agent import prompts
 from agent.calls.delegation import delegate_with
+from agent.calls.remembering import ToolFacts
 from agent.calls.toolbox import limits_of, open_toolbox, policy_of
 from agent.config import Settings
 from agent.context import Budget, budget_for, digest, to_compact
@@ -163,8 +164,13 @@ class Runtime:
         policy = policy_of(settings)
         before, self.toolbox = self.toolbox, self._open_toolbox(search)
         before.close()
-        offered = {name: spec for name, spec in self.toolbox.tools.items() if policy.of(spec) != "deny"}
         small = self.budget.small
+        # A small model is offered a denied tool that the question asks for, so that the denial becomes its answer.
+        offered = {
+            name: spec
+            for name, spec in self.toolbox.tools.items()
+            if policy.of(spec) != "deny" or (small and spec.hints is not None)
+        }
         self.deps = Dependencies(
             model=self.model,
             budget=self.budget,
@@ -194,7 +200,7 @@ class Runtime:
             self.settings,
             search=search,
             documents=documents,
-            facts=self.facts,
+            facts=ToolFacts(self.facts),
             model=self.model,
             delegate=delegate,
         )

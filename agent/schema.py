@@ -161,11 +161,15 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A long-term memory the user asked for; `created_at` is UTC ISO 8601."""
+    """A long-term memory the user asked for; `created_at` is UTC ISO 8601.
+
+    `sources` name whose text the model had read when a tool kept it; empty for the user's own words.
+    """
 
     fact_id: str
     text: str
     created_at: str
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

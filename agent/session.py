@@ -128,7 +128,10 @@ class ChatSession:
 
         No events if there is none; while an approval is still waited for, only the request again.
         """
-        return self._guarded(None, threading.Event()) if self.pending is not None else iter(())
+        if self.pending is not None:
+            return self._guarded(None, threading.Event())
+        self._turns.tidy()
+        return iter(())
 
     def approvals(self) -> list[ApprovalRequest]:
         """The tool calls of this thread that wait for a decision, oldest first; they outlast the program."""
@@ -153,19 +156,16 @@ class ChatSession:
             always: allow the tool for the rest of this thread, as long as only the user's own text is in play.
 
         Raises:
-            ApprovalError: no such request in this thread, decided already, or not what was shown.
+            ApprovalError: no such request in this thread, decided already, or not what was shown; or the edited
+                arguments do not fit the tool.
         """
+        from agent.calls.approvals import Choice
+        from agent.calls.deciding import decide
+
         if request.thread_id != self.thread_id:
             raise ApprovalError("This request belongs to another conversation.", kept="Nothing was run.")
-        self._runtime.ledger.decide(
-            request.call_id,
-            request.digest,
-            decision,
-            person=self.settings.agent.person,
-            arguments=arguments,
-            reason=reason,
-            always=always,
-        )
+        person, how = self.settings.agent.person, Choice(decision, arguments, "", reason, always)
+        decide(self.ledger, self.toolbox.tools, request, person, how)
 
     def _start(self, question: str, where: SearchFilter | None) -> dict[str, Any]:
         return {

@@ -124,6 +124,11 @@ def add_usage(total: Mapping[str, int], message: AIMessage) -> dict[str, int]:
     }
 
 
+def add_tokens(total: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    """The turn's tokens with those that a tool took."""
+    return {name: total.get(name, 0) + more.get(name, 0) for name in (*total, *(more.keys() - total.keys()))}
+
+
 class Search(Protocol):
     """Finds passages for a query, in all files or in those that a filter lets through."""
 

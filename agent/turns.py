@@ -42,10 +42,11 @@ class ThreadTurns:
         runtime = self._runtime
         runtime.refresh_documents()
         runtime.deps.clock = Clock(cancelled)
+        runtime.finished = None
         notes = self._opening_notes() if start else []
         yield from map(Note, notes)
         if start:
-            runtime.ledger.withdraw(self._thread_id)
+            runtime.ledger.withdraw(self._thread_id, "another question was asked")
         elif runtime.ledger.waiting(self._thread_id):
             yield from self._waits()
             return
@@ -67,10 +68,26 @@ class ThreadTurns:
             for _ in events:
                 pass
         runtime.checkpointer.prune([self._thread_id])
-        if runtime.ledger.waiting(self._thread_id):
-            yield from self._waits()
-        elif runtime.finished is not None:
+        if runtime.finished is not None:
+            self.settle("the turn ended")
             yield Done(runtime.finished)
+        elif self.unfinished() is not None:
+            yield from self._waits()
+        elif turns := runtime.records.turns(self._thread_id):  # another session has finished it meanwhile
+            yield Done(turns[-1])
+
+    def settle(self, why: str) -> None:
+        """End the requests of a turn that is over: nobody can decide about them any more."""
+        self._runtime.ledger.withdraw(self._thread_id, why)
+
+    def tidy(self) -> None:
+        """End requests that outlived their turn, as when the program ended between the two.
+
+        Only the record tells that a turn is over: while another session works on it, nothing may seem to be left.
+        """
+        waiting = self._runtime.ledger.waiting(self._thread_id)
+        if any(self._runtime.records.turn(request.call_id.rpartition("-")[0]) for request in waiting):
+            self.settle("its turn is over")
 
     def _waits(self) -> Iterator[Event]:
         yield from map(ApprovalRequested, self._runtime.ledger.waiting(self._thread_id))
@@ -113,3 +130,4 @@ class ThreadTurns:
         runtime.graph.update_state(self._config, {"history": history[:place], "focus": {}}, as_node="finalize")
         runtime.checkpointer.prune([self._thread_id])
         runtime.records.retract(turn.turn_id)
+        self.settle("the turn was taken back")

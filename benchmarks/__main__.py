@@ -21,6 +21,7 @@ NAMES = NEED_DOCUMENTS | {
     "chunking": False,
     "heading_context": False,
     "sandbox": False,
+    "tool_choice": False,
 }
 
 

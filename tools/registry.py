@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +51,8 @@ class Toolbox:
         """End what the tools keep running (MCP servers)."""
         for spec in self.tools.values():
             if spec.close is not None:
-                spec.close()
+                with suppress(Exception):  # others' code: one that fails must not keep the next from being ended
+                    spec.close()
 
 
 def build_tools(resources: Resources, modules: Sequence[str] = MODULES) -> Toolbox:

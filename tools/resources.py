@@ -99,7 +99,7 @@ class Resources:
     workspace: Path | None = None
     artifacts: Path | None = None
     state: Path | None = None
-    databases: Mapping[str, str] = field(default_factory=dict)
+    databases: Mapping[str, str] = field(default_factory=dict, repr=False)  # an address may hold a password
     search_service: SearchService | None = None
     mcp: tuple[McpServer, ...] = ()
     plugins: tuple[str, ...] = ()

@@ -23,7 +23,7 @@ class ApprovalRequest:
         tool: what would be called.
         arguments: with which arguments, in full.
         risk: what the tool declares: "write", "execute", "network" or "read".
-        digest: what a decision must repeat: it stands for the user, thread, call, tool and arguments shown.
+        digest: what a decision must repeat: it stands for the user, thread, call, tool, arguments and preview shown.
         preview: what the call would do, such as a diff; empty where the arguments say it all.
         why: why it is asked, in one sentence.
         sources: whose text is before the model, beside the user's own.
@@ -42,6 +42,25 @@ class ApprovalRequest:
     proposed_at: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a person chose.
+
+    Attributes:
+        decision: "approve", "edit" (approve other arguments) or "reject".
+        arguments: the edited ones, all of them.
+        preview: what the call would do with those.
+        reason: told to the model with a rejection.
+        always: also allow the tool, as it describes itself now, for the rest of the thread.
+    """
+
+    decision: Decision
+    arguments: Mapping[str, Any] | None = None
+    preview: str = ""
+    reason: str = ""
+    always: bool = False
+
+
 def canonical(arguments: Mapping[str, Any]) -> str:
     """The arguments as JSON that is the same for the same values, whatever the order of their names.
 
@@ -51,7 +70,9 @@ def canonical(arguments: Mapping[str, Any]) -> str:
     return json.dumps(arguments, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def digest_of(person: str, thread_id: str, call_id: str, identity: str, arguments: str) -> str:
+def digest_of(  # noqa: PLR0913 - each is a part of what is approved
+    person: str, thread_id: str, call_id: str, identity: str, arguments: str, preview: str = ""
+) -> str:
     """SHA-256 over everything an approval is bound to, each part told from the next by JSON.
 
     Args:
@@ -60,8 +81,10 @@ def digest_of(person: str, thread_id: str, call_id: str, identity: str, argument
         call_id: the call.
         identity: of the tool, from `identity_of`.
         arguments: canonical.
+        preview: what the call would do, as a person is shown it; an approval dies when it would do something else.
     """
-    whole = json.dumps([person, thread_id, call_id, identity, arguments], separators=(",", ":"), ensure_ascii=True)
+    parts = [person, thread_id, call_id, identity, arguments, preview]
+    whole = json.dumps(parts, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(whole.encode()).hexdigest()
 
 

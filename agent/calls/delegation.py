@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from agent.calls.running import stop_event
+from agent.calls.spending import spend
 from agent.errors import QuestionError
 from agent.schema import Fact
 from agent.speech import Clock
@@ -35,7 +36,8 @@ def delegate_with(current: Callable[[], Dependencies]) -> Callable[[str, Sequenc
         deps = current()
         readers = {name: spec for name, spec in deps.tools.items() if not spec.has_effects and name != NAME}
         if unknown := [name for name in names if name not in readers]:
-            raise ValueError(f"No tool that only reads: {', '.join(unknown)}. There are: {', '.join(readers) or 'none'}.")
+            there = ", ".join(readers) or "none"
+            raise ValueError(f"No tool that only reads: {', '.join(unknown)}. There are: {there}.")
         chosen = {name: readers[name] for name in names or readers}
         ended: list[TurnState] = []
 
@@ -56,6 +58,7 @@ def delegate_with(current: Callable[[], Dependencies]) -> Callable[[str, Sequenc
         )
         # In a context of its own: within the node that runs this, the graph would take itself for a part of it.
         Context().run(_run, inner, task)
+        spend(ended[-1].get("usage", {}))
         return _told(ended[-1])
 
     return delegate

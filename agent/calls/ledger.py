@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.calls.approvals import ApprovalRequest, Decision, canonical, digest_of
+from agent.calls.approvals import ApprovalRequest, Choice, canonical, digest_of
 from agent.database import connect, mapped_errors, scrub, storable, writing
 from agent.errors import ApprovalError
 
@@ -135,44 +135,32 @@ class CallLedger:
         assert known is not None  # noqa: S101 - it was written above, or before
         return known
 
-    def decide(  # noqa: PLR0913 - each is a part of what a person decides
-        self,
-        call_id: str,
-        digest: str,
-        decision: Decision,
-        *,
-        person: str,
-        arguments: Mapping[str, Any] | None = None,
-        reason: str = "",
-        always: bool = False,
-    ) -> Call:
-        """Record what a person decided about a waiting call, once.
+    def decide(self, call_id: str, digest: str, choice: Choice, *, person: str) -> Call:
+        """Record what a person chose about a waiting call, once.
 
         Args:
             call_id: of the request.
             digest: of the request as it was shown.
-            decision: "approve", "edit" (approve other arguments) or "reject".
+            choice: what was chosen.
             person: who decides; only the one whose session asked may.
-            arguments: the edited ones.
-            reason: told to the model with a rejection.
-            always: also allow the tool for the rest of the thread.
 
         Raises:
             ApprovalError: no such request, decided already, not this person's, or not what was shown.
         """
         with self._write() as connection:
             call = self._decidable(call_id, digest, person)
-            changes = {"state": "rejected" if decision == "reject" else "approved", "reason": storable(reason)}
-            if decision == "edit":
-                changes |= _edited(call, arguments)
+            rejected = choice.decision == "reject"
+            changes = {"state": "rejected" if rejected else "approved", "reason": storable(choice.reason)}
+            if choice.decision == "edit":
+                changes |= _edited(call, choice.arguments, storable(choice.preview))
             names = ", ".join(f"{name} = ?" for name in changes)
             connection.execute(f"UPDATE calls SET {names} WHERE call_id = ?", (*changes.values(), call_id))  # noqa: S608
             decided = self.get(call_id)
             assert decided is not None  # noqa: S101 - it was read above, in this transaction
-            event = {"approve": "approved", "edit": "edited", "reject": "rejected"}[decision]
-            _log(connection, decided, event, reason or None)
-            if always and decision != "reject":
-                row = (call.thread_id, person, call.tool, _now())
+            event = {"approve": "approved", "edit": "edited", "reject": "rejected"}[choice.decision]
+            _log(connection, decided, event, choice.reason or None)
+            if choice.always and not rejected:
+                row = (call.thread_id, person, call.identity, _now())
                 connection.execute("INSERT INTO grants VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", row)
                 _log(connection, decided, "granted", "for the rest of this thread")
         return decided
@@ -225,17 +213,20 @@ class CallLedger:
         with self._write() as connection:
             _log(connection, call, event, detail)
 
-    def withdraw(self, thread_id: str) -> None:
-        """End what waits in a thread, because its turn was given up."""
+    def withdraw(self, thread_id: str, why: str) -> None:
+        """End what waits in a thread, or was approved and never begun, because its turn is over."""
+        sql = "SELECT call_id FROM calls WHERE thread_id = ? AND state IN ('waiting', 'approved')"
+        if not self._read(sql, thread_id):  # as after nearly every turn: no need to take the write lock
+            return
         with self._write() as connection:
-            for request in self.waiting(thread_id):
-                connection.execute("UPDATE calls SET state = 'withdrawn' WHERE call_id = ?", (request.call_id,))
-                self._log_by_id(connection, request.call_id, "withdrawn", "another question was asked")
+            for (call_id,) in self._read(sql, thread_id):
+                connection.execute("UPDATE calls SET state = 'withdrawn' WHERE call_id = ?", (call_id,))
+                self._log_by_id(connection, call_id, "withdrawn", why)
 
-    def granted(self, thread_id: str, person: str, tool: str) -> bool:
-        """Whether the person has allowed the tool for the rest of the thread."""
+    def granted(self, thread_id: str, person: str, identity: str) -> bool:
+        """Whether the person has allowed the tool, as it describes itself, for the rest of the thread."""
         sql = "SELECT 1 FROM grants WHERE thread_id = ? AND person = ? AND tool = ?"
-        return bool(self._read(sql, thread_id, person, tool))
+        return bool(self._read(sql, thread_id, person, identity))
 
     def audit(self, thread_id: str | None = None) -> list[AuditEntry]:
         """The audit log, oldest first; of one thread, or of all."""
@@ -277,14 +268,15 @@ def _entry(row: tuple[Any, ...]) -> AuditEntry:
     return AuditEntry(**values | {"arguments": None if made is None else json.loads(made)})
 
 
-def _edited(call: Call, arguments: Mapping[str, Any] | None) -> dict[str, str]:
+def _edited(call: Call, arguments: Mapping[str, Any] | None, preview: str) -> dict[str, str]:
     if arguments is None:
         raise ApprovalError("The edited arguments are missing.", kept=_NOTHING_RUN, fix="Give all of them.")
     try:
         text = canonical(arguments)
     except (TypeError, ValueError) as error:
         raise ApprovalError(f"The edited arguments are no JSON: {error}.", kept=_NOTHING_RUN) from error
-    return {"arguments": text, "digest": digest_of(call.person, call.thread_id, call.call_id, call.identity, text)}
+    digest = digest_of(call.person, call.thread_id, call.call_id, call.identity, text, preview)
+    return {"arguments": text, "preview": preview, "digest": digest}
 
 
 def _log(connection: sqlite3.Connection, call: Call, event: str, detail: str | None) -> None:

@@ -19,16 +19,21 @@ from langgraph.types import interrupt
 from agent import prompts
 from agent.announce import answered, noted
 from agent.calls.approvals import canonical, digest_of, identity_of
+from agent.calls.incoming import left_out
 from agent.calls.ledger import Call
-from agent.calls.running import Outcome, bounded, quoted, run_call, sources_of
+from agent.calls.proposal import misfit, preview_of
+from agent.calls.running import Outcome, quoted, run_call, sources_of
+from agent.database import storable
 from agent.errors import ApprovalError
 from agent.schema import ToolCall, ToolCallFinished, ToolCallProposed
-from agent.state import Dependencies, TurnState
+from agent.state import Dependencies, TurnState, add_tokens
 from tools.policy import Permission
 from tools.spec import ToolSpec
 
 _MOST_REPEATS = 2  # the second time is answered from the first, the third ends the turn
-_LONGEST_PREVIEW = 20_000  # characters
+_ALLOWED = "allowed by the settings"
+_REPEATED_CHARS = 500  # of the first result
+_READ = {"ok", "error", "unknown"}  # statuses of a call whose result may hold what the tool gave
 _RUN = {"begun", "done", "failed"}  # states of a call in the ledger that has had its chance
 
 
@@ -41,7 +46,9 @@ def open_call(state: TurnState) -> dict[str, Any] | None:
     message = draft[place]
     assert isinstance(message, AIMessage)  # noqa: S101 - the line above looked for one
     done = len(draft) - place - 1
-    return dict(message.tool_calls[done]) if done < len(message.tool_calls) else None
+    if done >= len(message.tool_calls):
+        return None
+    return {**message.tool_calls[done], "flaw": left_out(message, done)}
 
 
 class ToolNodes:
@@ -68,10 +75,9 @@ class ToolNodes:
         if spec is None:
             told = prompts.NO_SUCH_TOOL.format(name=call.name, names=", ".join(deps.tools) or "none")
             return _settled(call, told, "error")
-        try:
-            arguments = canonical(call.arguments)
-        except (TypeError, ValueError) as error:
-            return _settled(call, f"{call.name}: the arguments are no JSON ({error}).", "error")
+        if request["flaw"]:
+            return _settled(call, f"{call.name}: the arguments {request['flaw']}.", "error")
+        arguments = canonical(call.arguments)
         if known is None and (again := _repeated(call, arguments, calls)) is not None:
             text, ends = again
             return answered(deps.clock, state, text, "limit") if ends else _settled(call, text, "repeated")
@@ -83,6 +89,7 @@ class ToolNodes:
         deps = self._deps
         row = known or self._row(state, call, spec, arguments)
         if row.proposed != digest_of(deps.person, state["thread_id"], call.id, row.identity, arguments):
+            self._refused(row, "the call is not the one that was proposed")
             return _settled(call, prompts.CALL_CHANGED, "denied")
         if known is None:
             verdict = self._verdict(state, spec)
@@ -92,7 +99,7 @@ class ToolNodes:
                 return _settled(call, prompts.TOOL_DENIED.format(tool=spec.name), "denied")
             if verdict == "allow" and not spec.has_effects:
                 return {"decision": {"call": asdict(call), "run": True}}
-            if problem := _misfit(spec, call.arguments):
+            if problem := misfit(spec, call.arguments):
                 return _settled(call, problem, "error")
             known = self._entered(row, spec, call, asking=verdict == "ask")
         return self._decided(known, call)
@@ -109,9 +116,11 @@ class ToolNodes:
         ledger = self._deps.ledger
         assert ledger is not None  # noqa: S101 - without one, nothing with effects is allowed
         if not asking:
-            return ledger.propose(replace(row, why="allowed by the settings"))
+            return ledger.propose(replace(row, why=_ALLOWED))
         why = prompts.WHY_TAINTED if row.sources and spec.has_effects else prompts.WHY_ASKED[spec.risk]
-        return ledger.propose(replace(row, why=why, preview=_preview(spec, call.arguments), state="waiting"))
+        preview = storable(preview_of(spec, call.arguments))
+        digest = digest_of(row.person, row.thread_id, row.call_id, row.identity, row.arguments, preview)
+        return ledger.propose(replace(row, why=why, preview=preview, digest=digest, state="waiting"))
 
     def _decided(self, row: Call, call: ToolCall) -> TurnState:
         ledger = self._deps.ledger
@@ -146,11 +155,12 @@ class ToolNodes:
         call = ToolCall(**decision["call"])
         spec, request = deps.tools.get(call.name), open_call(state)
         assert request is not None  # noqa: S101 - the gate has just read it
-        outcome = (
-            self._run(state, spec, call)
-            if decision["run"] and spec is not None
-            else Outcome(decision["text"], decision["status"], decision["artifact"])
-        )
+        if not decision["run"]:
+            outcome = Outcome(decision["text"], decision["status"], decision["artifact"])
+        elif spec is None:  # it was there when the program ended, and is not any more
+            outcome = Outcome(prompts.NO_SUCH_TOOL.format(name=call.name, names=", ".join(deps.tools)), "denied")
+        else:
+            outcome = self._run(state, spec, call)
         shown = {key: value for key, value in outcome.artifact.items() if key in {"files", "table"}}
         if found := outcome.artifact.get("passages"):
             shown["passages"] = [item["id"] for item in found]
@@ -168,10 +178,13 @@ class ToolNodes:
             return instead
         spent = sum(done["seconds"] for done in state.get("tool_calls", []))
         left = max(0.1, deps.limits.seconds - spent)
-        outcome = run_call(spec, call.arguments, left, deps.limits.result_chars, deps.clock.cancelled.is_set)
+        cancelled, sources = deps.clock.cancelled.is_set, _sources(state)
+        outcome = run_call(spec, call.arguments, left, deps.limits.result_chars, cancelled, sources)
         if entered and deps.ledger is not None:
             if not outcome.ended:
-                return Outcome(f"{outcome.text} {prompts.MAY_HAVE_RUN}", "unknown", {}, outcome.seconds, ended=False)
+                if row := deps.ledger.get(call.id):
+                    deps.ledger.log(row, "unknown", "it did not end in its time")
+                return replace(outcome, text=f"{outcome.text} {prompts.MAY_HAVE_RUN}", status="unknown")
             result = {"text": outcome.text, "status": outcome.status, "artifact": outcome.artifact}
             deps.ledger.finish(call.id, result, failed=outcome.status != "ok")
         return outcome
@@ -179,8 +192,8 @@ class ToolNodes:
     def _instead(self, state: TurnState, spec: ToolSpec, call: ToolCall, verdict: Permission) -> Outcome | None:
         """Take the call's one chance in the ledger; what to answer instead of running it where it has none.
 
-        The digest is made anew from what is about to run: whoever changed that after the approval, in a checkpoint or
-        on the way, changed the digest too.
+        The digest is made anew from what is about to run, and from what it would do now: whoever changed that after
+        the approval, in a checkpoint, in a file or on the way, changed the digest too.
         """
         deps = self._deps
         if deps.ledger is None or verdict == "deny":
@@ -188,28 +201,43 @@ class ToolNodes:
         known = deps.ledger.get(call.id)
         if known is not None and known.state in _RUN:
             return _ended(known, call)
+        if known is not None and known.why == _ALLOWED and verdict == "ask":
+            self._refused(known, "the settings no longer allow it unasked")
+            return Outcome(prompts.TOOL_DENIED.format(tool=call.name), "denied")
+        shown = storable(preview_of(spec, call.arguments)) if known is not None and known.preview else ""
         person, thread = deps.person, state["thread_id"]
         try:
-            digest = digest_of(person, thread, call.id, identity_of(spec), canonical(call.arguments))
+            digest = digest_of(person, thread, call.id, identity_of(spec), canonical(call.arguments), shown)
             deps.ledger.begin(call.id, digest)
         except (ApprovalError, TypeError, ValueError) as error:
-            return Outcome(f"{call.name}: {error}", "denied")
+            latest = deps.ledger.get(call.id)
+            if latest is not None and latest.state in _RUN:  # another session has begun it just now
+                return _ended(latest, call)
+            self._refused(known, str(error))
+            changed = known is not None and known.preview != shown
+            told = prompts.PREVIEW_CHANGED.format(tool=call.name) if changed else f"{call.name}: {error}"
+            return Outcome(told, "denied")
         return None
+
+    def _refused(self, row: Call | None, why: str) -> None:
+        if row is not None and self._deps.ledger is not None:
+            self._deps.ledger.log(row, "refused", why)
 
     def _verdict(self, state: TurnState, spec: ToolSpec) -> Permission:
         deps = self._deps
-        granted = deps.ledger is not None and deps.ledger.granted(state["thread_id"], deps.person, spec.name)
+        granted = deps.ledger is not None and deps.ledger.granted(state["thread_id"], deps.person, identity_of(spec))
         return deps.policy.verdict(spec, tainted=bool(_sources(state)), granted=granted)
 
     def _taken(self, state: TurnState, call: ToolCall, outcome: Outcome, message_id: str) -> TurnState:
         """What the state becomes with a call's result."""
         deps, spec = self._deps, self._deps.tools.get(call.name)
-        ran = call.status in {"ok", "error", "unknown"}
-        untrusted = spec is not None and spec.untrusted and ran
+        again = call.status == "repeated" and _was_read(call, state)
+        untrusted = spec is not None and spec.untrusted and (call.status in _READ or again)
         content = quoted(spec, outcome.text) if untrusted and spec and not deps.budget.small else outcome.text
         status = "success" if call.status == "ok" else "error"
         message = ToolMessage(content, tool_call_id=message_id, name=call.name, status=status)
-        passages = list(state.get("passages", []))
+        # Passages that were found beside the point have not been read, and must not be because others are.
+        passages = list(state.get("passages", [])) if state.get("relevant") else []
         known = {item["id"] for item in passages}
         passages += [item for item in outcome.artifact.get("passages") or [] if item["id"] not in known]
         taint = list(state.get("taint", []))
@@ -221,6 +249,7 @@ class ToolNodes:
             "passages": passages,
             "relevant": state.get("relevant", False) or bool(outcome.artifact.get("passages")),
             "taint": taint,
+            "usage": add_tokens(state.get("usage", {}), outcome.usage),
             "decision": {},
         }
         if call.status == "unknown":
@@ -232,12 +261,16 @@ class ToolNodes:
         return update
 
     def _spoken(self, state: TurnState) -> TurnState:
-        """For a small model: results that are the answer, since it could only copy them wrong."""
+        """For a small model: results that are the answer, since it could only copy them wrong.
+
+        A failure is the answer as well, where no passage could give another: left alone, the model would invent one.
+        """
         draft, calls = state["draft"], state["tool_calls"]
         place = next(i for i in range(len(draft) - 1, -1, -1) if isinstance(draft[i], AIMessage))
         count = len(draft) - place - 1
         recent, messages = calls[-count:], draft[place + 1 :]
-        if any(call["status"] == "error" or self._to_be_read(call) for call in recent):
+        failed = any(call["status"] == "error" for call in recent)
+        if (failed and state.get("relevant")) or any(map(self._to_be_read, recent)):
             return {}
         return answered(self._deps.clock, state, "\n".join(map(_text, messages)))
 
@@ -269,6 +302,14 @@ def _sources(state: TurnState) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*state.get("carried", []), *state.get("taint", [])]))
 
 
+def _was_read(call: ToolCall, state: TurnState) -> bool:
+    """Whether the first of some repeated calls gave what the tool said."""
+    done = state.get("tool_calls", [])
+    return any(
+        one["status"] in _READ and one["name"] == call.name and one["arguments"] == call.arguments for one in done
+    )
+
+
 def _repeated(call: ToolCall, arguments: str, calls: list[dict[str, Any]]) -> tuple[str, bool] | None:
     """What to say to a call made before in this turn, and whether that ends the turn; None for a new one."""
     made = json.loads(arguments)
@@ -277,29 +318,4 @@ def _repeated(call: ToolCall, arguments: str, calls: list[dict[str, Any]]) -> tu
         return None
     if len(same) >= _MOST_REPEATS:
         return prompts.LOOPING.format(tool=call.name, times=len(same) + 1), True
-    return prompts.REPEATED.format(tool=call.name, result=same[0]["result"][:500]), False
-
-
-def _misfit(spec: ToolSpec, arguments: Mapping[str, Any]) -> str:
-    """Why the arguments do not fit the tool's schema, so that nobody is asked about a call that cannot run."""
-    from pydantic import BaseModel, ValidationError
-
-    schema = spec.tool.args_schema
-    if not (isinstance(schema, type) and issubclass(schema, BaseModel)):
-        return ""
-    try:
-        schema.model_validate(dict(arguments))
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        return f"{spec.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}."
-    return ""
-
-
-def _preview(spec: ToolSpec, arguments: Mapping[str, Any]) -> str:
-    if spec.preview is None:
-        return ""
-    try:
-        text = spec.preview(dict(arguments))
-    except Exception as error:  # a preview that fails must not hide the request, nor let the call pass unseen
-        return f"{spec.name} could not show what it would do: {error}"
-    return bounded(text, _LONGEST_PREVIEW)
+    return prompts.REPEATED.format(tool=call.name, result=same[0]["result"][:_REPEATED_CHARS]), False

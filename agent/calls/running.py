@@ -7,29 +7,38 @@ import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from agent import prompts
 from agent.context import mark_of
+from agent.database import storable
 from agent.errors import RatchetError
 
 if TYPE_CHECKING:
     from tools.spec import ToolSpec
 
 _POLL = 0.05  # seconds between looks at whether the user wants to stop
+_DEEPEST = 32  # levels of lists and objects in an artifact
 _LONGEST_SOURCE = 200  # characters of what a person is told about where a text came from
 _stop: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
+_in_play: ContextVar[tuple[str, ...]] = ContextVar("in_play", default=())
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a call came to. `status` as in `agent.schema.ToolCall`; `ended` is False when it was left running."""
+    """What a call came to.
+
+    `status` as in `agent.schema.ToolCall`; `ended` is False when it was left running; `usage` are the tokens that the
+    tool took of a model.
+    """
 
     text: str
     status: str = "ok"
     artifact: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     ended: bool = True
+    usage: dict[str, int] = field(default_factory=dict)
 
 
 def stop_event() -> threading.Event:
@@ -42,8 +51,18 @@ def stopped() -> bool:
     return stop_event().is_set()
 
 
+def sources_in_play() -> tuple[str, ...]:
+    """For tools: whose text, beside the user's, the model has read that made the call that this code runs in."""
+    return _in_play.get()
+
+
 def run_call(
-    spec: ToolSpec, arguments: Mapping[str, Any], seconds: float, most_chars: int, cancelled: Callable[[], bool]
+    spec: ToolSpec,
+    arguments: Mapping[str, Any],
+    seconds: float,
+    most_chars: int,
+    cancelled: Callable[[], bool],
+    sources: tuple[str, ...] = (),
 ) -> Outcome:
     """Call a tool on a thread of its own; whatever it raises becomes text that a model can read.
 
@@ -53,13 +72,20 @@ def run_call(
         seconds: how long it may take. A tool that does not end by then is asked to, and no longer waited for.
         most_chars: of its result; what is cut is said.
         cancelled: whether the user wants to stop.
+        sources: whose text the model has read.
     """
+    from agent.calls.spending import Spending, counted
+
     stop = threading.Event()
     box: list[Outcome] = []
+    bills: list[Spending] = []
 
     def work() -> None:
         _stop.set(stop)
-        box.append(_called(spec, dict(arguments)))
+        _in_play.set(sources)
+        with counted() as spending:
+            bills.append(spending)
+            box.append(_called(spec, dict(arguments)))
 
     began = time.perf_counter()
     # A daemon: a tool that hangs for ever must not keep the program from ending.
@@ -68,13 +94,14 @@ def run_call(
     while worker.is_alive() and time.perf_counter() - began < seconds and not cancelled():
         worker.join(min(_POLL, max(0.001, seconds)))
     taken = time.perf_counter() - began
+    usage = dict(bills[0].usage) if bills else {}
     if not worker.is_alive():
         outcome = box[0]
-        return Outcome(bounded(outcome.text, most_chars), outcome.status, outcome.artifact, taken)
+        return Outcome(bounded(outcome.text, most_chars), outcome.status, outcome.artifact, taken, usage=usage)
     stop.set()
     worker.join(1.0)  # most tools look at `stopped` several times a second, and end in order
     why = prompts.TOOL_STOPPED if cancelled() else prompts.TOOL_TIMEOUT.format(seconds=round(seconds))
-    return Outcome(f"{spec.name}: {why}", "error", {}, taken, ended=not worker.is_alive())
+    return Outcome(f"{spec.name}: {why}", "error", {}, taken, ended=not worker.is_alive(), usage=usage)
 
 
 def _called(spec: ToolSpec, arguments: dict[str, Any]) -> Outcome:
@@ -84,13 +111,49 @@ def _called(spec: ToolSpec, arguments: dict[str, Any]) -> Outcome:
     try:
         message = spec.tool.invoke(request)
     except RatchetError as error:
-        return Outcome(f"{spec.name} failed: {error} {error.fix}".strip(), "error")
-    except Exception as error:  # whatever a tool raises must reach the model as text, or the call stays open
-        return Outcome(f"{spec.name} failed: {error or type(error).__name__}", "error")
+        return Outcome(storable(f"{spec.name} failed: {error} {error.fix}".strip()), "error")
+    except BaseException as error:  # whatever a tool raises must reach the model as text, or the call stays open
+        return Outcome(storable(f"{spec.name} failed: {error or type(error).__name__}"), "error")
     if not isinstance(message, ToolMessage):
-        return Outcome(str(message))
-    artifact = message.artifact if isinstance(message.artifact, dict) else {}
-    return Outcome(message.text, "ok" if message.status == "success" else "error", artifact)
+        return Outcome(storable(str(message)))
+    artifact = _kept(message.artifact) if isinstance(message.artifact, dict) else {}
+    return Outcome(storable(str(message.text)), "ok" if message.status == "success" else "error", artifact)
+
+
+def _kept(artifact: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an artifact the conversation can hold: plain JSON, and passages that are some."""
+    from knowledge.schema import Passage
+
+    kept: dict[str, Any] = {}
+    if isinstance(table := artifact.get("table"), dict):
+        kept["table"] = _plain(table)
+    if isinstance(files := artifact.get("files"), list):
+        kept["files"] = [_plain(file) for file in files if _is_file(file)]
+    for item in passages if isinstance(passages := artifact.get("passages"), list) else []:
+        try:
+            kept.setdefault("passages", []).append(_plain(Passage.from_json(_plain(item)).to_json()))
+        except (TypeError, ValueError, KeyError, AttributeError):
+            continue  # what is no passage cannot be cited; the text of the result says the same
+    return kept
+
+
+def _is_file(item: Any) -> bool:
+    return isinstance(item, dict) and all(isinstance(item.get(name), str) for name in ("name", "path"))
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """A value as JSON that a checkpoint can hold; what is none becomes its text."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value) if -(2**63) <= value < 2**64 else str(value)
+    if isinstance(value, float):
+        return float(value) if isfinite(value) else str(value)
+    if isinstance(value, Mapping) and depth < _DEEPEST:
+        return {storable(str(name)): _plain(each, depth + 1) for name, each in value.items()}
+    if isinstance(value, list | tuple) and depth < _DEEPEST:
+        return [_plain(each, depth + 1) for each in value]
+    return storable(str(value))
 
 
 def bounded(text: str, most_chars: int) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.calls.running import stopped
@@ -47,11 +49,19 @@ def open_toolbox(settings: Settings, **resources: Any) -> Toolbox:
     return build_tools(replace(_configured(settings), **resources))
 
 
+def _workspace(settings: Settings) -> Path:
+    """The workspace; the one in the data folder is made, one that the user named must be there."""
+    if not settings.tools.workspace:
+        with suppress(OSError):  # a tool that needs it says so
+            settings.workspace.mkdir(parents=True, exist_ok=True)
+    return settings.workspace
+
+
 def _configured(settings: Settings) -> Resources:
     tools = settings.tools
     url = tools.search_url or (_SEARCH_URLS[tools.search] if tools.search_key.get_secret_value() else "")
     return Resources(
-        workspace=settings.workspace,
+        workspace=_workspace(settings),
         artifacts=settings.artifacts_folder,
         state=settings.tool_state_folder,
         databases=_revealed(tools.databases),

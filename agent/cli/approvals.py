@@ -121,7 +121,11 @@ def _decide(ctx: typer.Context, name: str, decision: Decision, model: str | None
     from agent.session import ChatSession
 
     settings = invocation(ctx).settings(model={"name": model})
+    from agent.cli.approving import print_request
+    from agent.cli.output import err
+
     request = _find(settings, name)
+    print_request(request, err())
     with ChatSession(settings, thread_id=request.thread_id) as session:
         session.decide(request, decision, **how)
         finish(session)
@@ -131,11 +135,24 @@ def _find(settings: Settings, name: str) -> ApprovalRequest:
     from agent.errors import ApprovalError
 
     with open_ledger(settings) as ledger:
-        found = [request for request in ledger.waiting() if name and request.call_id.startswith(name)]
+        found = [request for request in ledger.waiting() if _named(request, name)]
     if len(found) != 1:
         what = f'"{name}" fits {len(found)} requests.' if found else f'No request "{name}" waits.'
         raise ApprovalError(what, kept="Nothing was run.", fix="`ratchet approvals` shows what waits.")
     return found[0]
+
+
+def _named(request: ApprovalRequest, name: str) -> bool:
+    """Whether a request is called so: by its name, or by the start of its turn with the number of the call.
+
+    The number may be left out for a turn's first call only: the next one waits as soon as that is decided, perhaps in
+    another window, and whoever names the first must not decide about the next unseen.
+    """
+    turn, _, number = request.call_id.rpartition("-")
+    start, dash, given = name.rpartition("-")
+    if not dash:
+        return bool(name) and number == "0" and turn.startswith(name)
+    return bool(start) and given == number and turn.startswith(start)
 
 
 @group.command(
@@ -181,7 +198,7 @@ def _print_log(entries: list[AuditEntry]) -> None:
         out().print("No tool call with effects has been proposed yet.")
     for entry in entries:
         made = "(deleted)" if entry.arguments is None else visible(json.dumps(entry.arguments, ensure_ascii=False))
-        detail = f" · {entry.detail}" if entry.detail else ""
+        detail = f" · {visible(entry.detail)}" if entry.detail else ""
         line = f"{entry.at[:19]}  {entry.person}  {entry.event:<9} {entry.tool} {made}{detail}  [{entry.call_id}]"
         out().print(foreign(line))
 
@@ -195,7 +212,8 @@ def _write_csv(path: Path, entries: list[AuditEntry]) -> str:
     from agent.cli.export import write_new
 
     table = io.StringIO(newline="")
-    writer = csv.writer(table)
+    # Quoted throughout: a semicolon would begin a new cell where that is what separates them.
+    writer = csv.writer(table, quoting=csv.QUOTE_ALL)
     writer.writerow(field.name for field in fields(AuditEntry))
     for entry in entries:
         row = asdict(entry)
@@ -207,4 +225,4 @@ def _write_csv(path: Path, entries: list[AuditEntry]) -> str:
 
 def _cell(text: str) -> str:
     # A cell that begins like a formula would be run by a spreadsheet.
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")) else text

@@ -12,15 +12,22 @@ from agent.errors import ApprovalError
 from tools.visible import visible
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from agent.session import ChatSession
 
 CHOICES = "[y]es  [n]o  [e]dit  [a]lways in this conversation  [l]ater"
 _LABELS = {"write": "writes", "execute": "runs code", "network": "reaches the network", "read": "reads"}
 
 
-def print_request(request: ApprovalRequest) -> None:
-    """Show a request in full: nothing that is decided about may be cut or invisible."""
-    console = out()
+def print_request(request: ApprovalRequest, console: Console | None = None) -> None:
+    """Show a request in full: nothing that is decided about may be cut, invisible, or pass for what it is not.
+
+    Args:
+        request: what waits.
+        console: where; default: standard output.
+    """
+    console = console or out()
     console.print(
         foreign(f"⚠ {request.tool} ({_LABELS.get(request.risk, request.risk)}) waits for you.", "bold yellow")
     )
@@ -28,9 +35,9 @@ def print_request(request: ApprovalRequest) -> None:
     for source in request.sources:
         console.print(foreign(f"  In play: {visible(shown_path(source) if source.startswith('/') else source)}", "dim"))
     for name, value in request.arguments.items():
-        console.print(foreign(f"  {visible(name)} = {_lines(_shown(value))}"))
+        _print_argument(console, visible(name), _shown(value))
     if request.preview:
-        console.print(foreign(_indented(request.preview), "dim"))
+        _print_behind(console, "│", request.preview)
     console.print(foreign(f"  request {request.call_id}", "dim"))
 
 
@@ -38,12 +45,25 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _lines(text: str) -> str:
-    return "\n    ".join(map(visible, text.split("\n")))
+def _print_argument(console: Console, name: str, value: str) -> None:
+    """On the line of its name where it fits, else below it."""
+    line = foreign(f"  {name} = {visible(value)}")
+    if "\n" not in value and (line.cell_len < console.width or not console.is_terminal):
+        console.print(line)
+        return
+    console.print(foreign(f"  {name} ="))
+    _print_behind(console, "┊", value)
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"  │ {visible(line)}" for line in text.split("\n"))
+def _print_behind(console: Console, bar: str, text: str) -> None:
+    """Every line of a text behind a bar, wrapped ones too, so that it cannot pass for another part of the request."""
+    from rich.text import Text
+
+    for line in text.split("\n"):
+        shown = foreign(visible(line))
+        pieces = shown.wrap(console, max(20, console.width - 6)) if console.is_terminal else [shown]
+        for piece in pieces or [Text()]:
+            console.print(Text(f"  {bar} ", style="dim") + piece)
 
 
 def ask_person(session: ChatSession, read: Callable[[str], str] = input) -> bool:

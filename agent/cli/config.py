@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -75,6 +75,25 @@ def path(ctx: typer.Context, as_json: Json = False) -> None:
         raise SourceMissing("No ratchet.toml is in use.", fix="Write one with `ratchet config init`.")
     else:
         print(found)
+
+
+@group.command(epilog=examples("ratchet config trust", "ratchet config trust ~/work/ratchet.toml"))
+def trust(
+    ctx: typer.Context,
+    file: Annotated[Path | None, typer.Argument(help="The file; default: the one found from here.")] = None,
+) -> None:
+    """Trust a ratchet.toml that came with a folder, as it is now, with everything that it sets."""
+    from agent.cli.output import foreign, out, shown_path
+    from agent.config import find_config_file, user_folder
+    from agent.errors import SourceMissing
+    from agent.trust import trust as keep_trust
+
+    found = file.expanduser() if file else find_config_file()
+    if found is None or not found.is_file():
+        raise SourceMissing(f"There is no {found or 'ratchet.toml here'}.", fix="Name the file to trust.")
+    out().print(foreign(found.read_text(encoding="utf-8", errors="replace")))
+    keep_trust(found, user_folder())
+    out().print(foreign(f"✓ {shown_path(found)} is trusted until it changes.", "green"))
 
 
 @group.command(epilog=examples("ratchet config init", "ratchet config init ~/.config/ratchet/ratchet.toml"))

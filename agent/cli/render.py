@@ -74,6 +74,8 @@ class TurnPrinter:
         if isinstance(event, ToolCallFinished):
             self._end_answer()
             self._asides.print(foreign(tool_line(event.call), "dim"))
+            for file in event.call.artifact.get("files", []):
+                self._asides.print(foreign(f"  {file['name']}: {shown_path(file['path'])}", "dim"))
         elif isinstance(event, Failed):
             self._end_answer()
             self.failure = event

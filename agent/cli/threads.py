@@ -107,16 +107,18 @@ def delete(
     from agent.memory import open_checkpointer
 
     settings = invocation(ctx).settings()
-    with open_records(settings) as records:
-        thread_id = records.find_thread(thread)
+    with open_records(settings) as records, closing(CallLedger(settings.database)) as ledger:
+        # One whose first turn still waits for an approval is in no record yet, but its text is kept, too.
+        unrecorded = {request.thread_id for request in ledger.waiting() if thread and request.thread_id == thread}
+        thread_id = unrecorded.pop() if unrecorded else records.find_thread(thread)
         if not yes:
             typer.confirm(f"Delete conversation {thread_id} and its feedback for good?", abort=True)
         checkpointer = open_checkpointer(settings.database)
         with closing(checkpointer.conn):
             checkpointer.delete_thread(thread_id)
-        with closing(CallLedger(settings.database)) as ledger:
-            ledger.delete_thread(thread_id)
-        records.delete_thread(thread_id)
+        ledger.delete_thread(thread_id)
+        if any(summary.thread_id == thread_id for summary in records.threads()):
+            records.delete_thread(thread_id)
     out().print(foreign(f"✓ Deleted {thread_id}", "green"))
 
 

@@ -17,7 +17,7 @@ def test_precedence(tmp_path: Path) -> None:
 
 
 def test_variables_of_other_tools_are_read_only_where_ours_are_unset(tmp_path: Path) -> None:
-    file = tmp_path / "ratchet.toml"
+    file = tmp_path / "mine.toml"
     file.write_text('[model]\napi_key = "mine"\n')
     environ = {"OPENAI_API_KEY": "theirs", "OPENAI_BASE_URL": "http://theirs", "RATCHET_MODEL__BASE_URL": "http://b"}
     model = load_settings(file=file, environ=environ).model

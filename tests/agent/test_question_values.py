@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.question_values import MAX_VALUES, dates, narrowed, numbers, texts
+from agent.question_values import MAX_LENGTH, MAX_VALUES, dates, narrowed, numbers, texts
 
 
 def tool(properties, required=(), name="bookTable", description="Book a table."):
@@ -65,12 +65,14 @@ def test_a_number_can_only_be_one_of_the_question():
     assert values(schema, "Book for 25 people, 2.5 dollars each", "budget") == [25, 2.5]
 
 
-def test_an_argument_without_candidates_stays_as_it_is():
-    schema = tool({"people": {"type": "integer"}, "late": {"type": "boolean"}}, ["people", "late"])
+def test_an_argument_without_candidates_is_only_bounded():
+    schema = tool({"people": {"type": "integer", "minimum": 1}, "late": {"type": "boolean"}}, ["people", "late"])
     assert narrowed(schema, "Book a table")["function"]["parameters"]["properties"] == {
-        "people": {"type": "integer"},
+        "people": {"type": "integer", "minimum": 1, "maximum": 10**9},
         "late": {"type": "boolean"},
     }
+    schema = tool({"note": {"type": "string"}}, ["note"])
+    assert narrowed(schema, "the")["function"]["parameters"]["properties"]["note"]["maxLength"] == MAX_LENGTH
 
 
 def test_an_optional_argument_stays_when_the_question_mentions_it_and_is_then_required():

@@ -3,7 +3,7 @@
 import pytest
 from langchain_core.tools import StructuredTool
 
-from agent.tool_choice import LARGE_LIMIT, NEAR, ToolIndex, choose_offer, described
+from agent.tool_choice import LARGE_LIMIT, ToolIndex, choose_offer, described, near_enough
 from tests.knowledge.words import WordEmbedder
 from tools.spec import ToolSpec
 
@@ -68,9 +68,21 @@ def test_a_small_model_gets_the_nearest_tool_without_rules_narrowed_to_the_quest
 
 def test_a_question_that_is_near_to_nothing_is_offered_nothing(nearest):
     question = "Who wrote Hamlet?"
-    assert nearest([MAIL], question)[0][1] < NEAR
+    assert nearest([MAIL], question)[0][1] < near_enough(1)
     offer = choose_offer(box(MAIL), question, small=True, nearest=nearest)
     assert not offer and not offer.must
+
+
+def test_among_many_tools_the_nearest_must_be_nearer():
+    assert near_enough(1) == near_enough(4) < near_enough(8) < near_enough(200) < 0.5
+    ranked = [(WEATHER, 0.3), *[(spec(f"other_{n}", "Other."), 0.1) for n in range(99)]]
+
+    def nearest(tools, _question):
+        return ranked[: len(tools)]
+
+    few, many = box(WEATHER, MAIL), box(*[each for each, _ in ranked])
+    assert choose_offer(few, "Weather?", small=True, nearest=nearest)
+    assert not choose_offer(many, "Weather?", small=True, nearest=nearest)
 
 
 def test_a_tool_with_rules_is_never_offered_for_its_likeness(nearest):

@@ -86,7 +86,9 @@ def test_settings_named_in_passing_exist() -> None:
     known = {key for key, *_ in describe(Settings())}
     sections = "model|knowledge|agent|tools"
     for path in documents():
-        for key in re.findall(rf"`((?:{sections})\.(?!py|cli|schema|errors|models|registry|spec|resources|policy)[a-z_]+)`", prose(path)):
+        for key in re.findall(
+            rf"`((?:{sections})\.(?!py|cli|schema|errors|models|registry|spec|resources|policy)[a-z_]+)`", prose(path)
+        ):
             assert key in known, f"{path.name}: {key}"
         for name in re.findall(r"RATCHET_([A-Z_]+)", prose(path)):
             key = name.lower().replace("__", ".")

@@ -13,8 +13,8 @@ _CONTEXT = 3
 _MOST_COMPARED = 2_000  # lines; comparing takes time that grows with the square
 # What `knowledge.text.sanitize` removes, and every space and joiner that looks like another or like nothing.
 _HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\xa0\xad\u034f\u061c\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\ufeff"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0b-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f"
+    "\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ud800-\udfff\U000e0000-\U000e007f\U000e0100-\U000e01ef]"
 )
 
 

@@ -6,42 +6,22 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage
 
+from agent.calls.approvals import Choice
 from agent.config import Settings
 from agent.errors import ApprovalError
 from agent.schema import ApprovalRequested, Done, ToolCallFinished, ToolCallProposed
 from agent.session import ChatSession
-from tests.agent.witness import Witness, session_of, witnessed
+from tests.agent.witness import Witness
 
 SAVE = [("save", {"text": "a line"})]
 Open = Callable[..., ChatSession]
-
-
-@pytest.fixture
-def witness(monkeypatch: pytest.MonkeyPatch) -> Iterator[Witness]:
-    witness = Witness()
-    with witnessed(witness, monkeypatch):
-        yield witness
-
-
-@pytest.fixture
-def open_session(settings: Settings, witness: Witness) -> Iterator[Open]:
-    opened: list[ChatSession] = []
-
-    def open_one(*script: Any, **how: Any) -> ChatSession:
-        opened.append(session_of(settings, *script, **how))
-        return opened[-1]
-
-    yield open_one
-    for session in opened:
-        session.close()
 
 
 def events_of(session: ChatSession) -> set[str]:
@@ -224,7 +204,7 @@ class TestAttacks:
         session = open_session(SAVE, "Hm.")
         session.ask("Save")
         graph, config = session._runtime.graph, session._turns._config
-        session.ledger.withdraw(session.thread_id)
+        session.ledger.withdraw(session.thread_id, "given up")
         call = {"id": "made-up-0", "name": "save", "arguments": {"text": "a line"}}
         graph.update_state(config, {"decision": {"call": call, "run": True}}, as_node="gate")
         list(session.resume())
@@ -299,7 +279,7 @@ class TestAttacks:
         with pytest.raises(ApprovalError, match="another conversation"):
             other.decide(request, "approve")
         with pytest.raises(ApprovalError, match="no request"):
-            session.ledger.decide(request.call_id, request.digest, "approve", person="mallory")
+            session.ledger.decide(request.call_id, request.digest, Choice("approve"), person="mallory")
         assert len(session.approvals()) == 1
 
     def test_a_tool_that_changed_meanwhile_is_not_run(

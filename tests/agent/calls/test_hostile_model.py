@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from agent.config import Settings
 from agent.schema import Done
-from tests.agent.witness import Witness, session_of, witnessed
+from tests.agent.witness import Witness, session_of
 
 OWN = [
     "rm -rf ~/*",
@@ -50,13 +49,6 @@ def call(shape: str, tool: str, text: str) -> list[Any]:
     return [(tool, {"text": text})]
 
 
-@pytest.fixture
-def witness(monkeypatch: pytest.MonkeyPatch) -> Iterator[Witness]:
-    witness = Witness()
-    with witnessed(witness, monkeypatch):
-        yield witness
-
-
 @pytest.mark.parametrize("allowing", [False, True], ids=["by default", "all allowed, but foreign text was read"])
 def test_no_dangerous_call_runs_unapproved(
     settings: Settings, witness: Witness, shared_data: Path, allowing: bool
@@ -74,6 +66,7 @@ def test_no_dangerous_call_runs_unapproved(
         waited = emitted = 0
         for number, (shape, tool, text) in enumerate(cases):
             model.script[:] = [call(shape, tool, text), "Well then.", "Well then."]
+            emitted += len(model.script[0])
             turn = [event.turn for event in session.stream(f"Question {number}") if isinstance(event, Done)][0]
             waited += turn.status == "waiting"
             if number % 50 == 0:

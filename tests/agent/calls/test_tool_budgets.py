@@ -4,41 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import pytest
 from langchain_core.tools import tool
 
 from agent import prompts
 from agent.calls.running import run_call, stopped
-from agent.config import Settings
 from agent.schema import ToolCallFinished
 from agent.session import ChatSession
-from tests.agent.witness import Witness, session_of, witnessed
+from tests.agent.witness import Witness
 from tools.spec import ToolSpec
 
 Open = Callable[..., ChatSession]
-
-
-@pytest.fixture
-def witness(monkeypatch: pytest.MonkeyPatch) -> Iterator[Witness]:
-    witness = Witness()
-    with witnessed(witness, monkeypatch):
-        yield witness
-
-
-@pytest.fixture
-def open_session(settings: Settings, witness: Witness) -> Iterator[Open]:
-    opened: list[ChatSession] = []
-
-    def open_one(*script: Any, **how: Any) -> ChatSession:
-        opened.append(session_of(settings, *script, **how))
-        return opened[-1]
-
-    yield open_one
-    for session in opened:
-        session.close()
 
 
 def count(*texts: str) -> list[Any]:

@@ -81,6 +81,7 @@ def test_every_line_of_the_written_configuration_is_a_valid_setting(tmp_path: Pa
     file = tmp_path / "ratchet.toml"
     lines = file.read_text().splitlines()
     file.write_text("\n".join(line.removeprefix("# ") if "=" in line else line for line in lines))
+    assert ratchet("config", "trust").exit_code == 0
     assert ratchet("config", "show").exit_code == 0
 
 
