@@ -60,9 +60,9 @@ def test_long_output_is_cut_and_says_so(tier: sandbox.Sandbox) -> None:
 
 
 def test_limits_are_told(tier: sandbox.Sandbox) -> None:
-    spec = tool_for(tier, Resources(python_seconds=0.5))
+    spec = tool_for(tier, Resources(python_seconds=4))
     assert call(spec, "print('on my way')\nwhile True: pass")[0] == (
-        "on my way\n\nThe program was ended after 0.5 seconds, which is its limit."
+        "on my way\n\nThe program was ended after 4 seconds, which is its limit."
     )
     assert "segmentation fault" in call(spec, "import ctypes; ctypes.string_at(0)")[0]
     stopping = tool_for(tier, Resources(cancelled=lambda: True))
