@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -36,11 +35,6 @@ _WISH = re.compile(
     r"tell me (?:what|about))\b",
     re.IGNORECASE,
 )
-
-
-def unavailable(resources: Resources) -> str:
-    """Why no page can be read."""
-    return "" if find_spec("bs4") else "Web pages need BeautifulSoup: `pip install 'ratchet-agent[tools]'`."
 
 
 def hints(question: str) -> dict[str, list[str]] | None:
@@ -80,16 +74,13 @@ def _in_letters(host: str) -> str:
 
 
 def build(resources: Resources, network: Network | None = None) -> list[ToolSpec]:
-    """The tool, whose artifact holds the passages shown; none without BeautifulSoup.
+    """The tool, whose artifact holds the passages shown.
 
     Args:
         resources: tell whether the user wants to stop.
         network: how hosts are found and reached; replaced where there is no internet.
     """
     from langchain_core.tools import ToolException, tool
-
-    if unavailable(resources):
-        return []
 
     @tool(response_format="content_and_artifact")
     def web_fetch(url: str, from_line: int = 1) -> tuple[str, dict[str, Any]]:

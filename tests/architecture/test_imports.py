@@ -51,7 +51,6 @@ EXTRAS = {
     "conversion.py": "tools",
     "duck.py": "tools",
     "postgres.py": "tools",
-    "readable_page.py": "tools",
     "stdio.py": "tools",
     "streamable_http.py": "tools",
 }

@@ -18,7 +18,7 @@ from tests.knowledge.pdf import write_pdf
 from tests.tools.loopback import Server, internet, page, redirect, serving
 from tools.resources import Resources
 from tools.web.readable_page import readable
-from tools.web_fetch import build, hints, preview, unavailable
+from tools.web_fetch import build, hints, preview
 
 PAGE = """<!doctype html><html><head><title>Pumps &amp; valves</title><style>.x{color:red}</style></head><body>
 <nav><a href="/">Home</a> Menu</nav><header><h1>The pump</h1></header>
@@ -201,4 +201,4 @@ def test_hints(question: str, expected: list[str] | None) -> None:
 
 def test_it_declares_its_risk() -> None:
     (spec,) = build(Resources())
-    assert (spec.name, spec.risk, spec.untrusted, unavailable(Resources())) == ("web_fetch", "network", True, "")
+    assert (spec.name, spec.risk, spec.untrusted) == ("web_fetch", "network", True)
