@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from agent.errors import DatabaseError
 
@@ -135,6 +137,37 @@ def connect(database: Path, *, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Co
         migrate(connection, database, MIGRATIONS)
         on_failure.pop_all()
         return connection
+
+
+class Tables:
+    """Some tables of the database file, over a connection of their own. Thread-safe.
+
+    Raises:
+        DatabaseError: the file cannot be used (from any method).
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._lock = threading.RLock()
+        self._connection = connect(database)
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, writing(self._connection, self._database):
+            yield self._connection
+
+    def _read(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock, mapped_errors(self._database):
+            return self._connection.execute(sql, values).fetchall()
+
+    def _scrub(self) -> None:
+        with self._lock:
+            scrub(self._connection)
+
+    def close(self) -> None:
+        """Close the connection; safe to call twice."""
+        with self._lock:
+            self._connection.close()
 
 
 def _keep_private(database: Path) -> None:

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import json
 import secrets
-import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
-from agent.database import connect, mapped_errors, scrub, storable, writing
+from agent.database import Tables, storable
 from agent.errors import RecordError
 from agent.schema import Feedback, Turn
 
@@ -32,26 +26,12 @@ class ThreadSummary:
     updated_at: str
 
 
-class Records:
+class Records(Tables):
     """The records of a database file. Thread-safe; a write is durable when its method returns.
 
     Raises:
         DatabaseError: the file cannot be used (from any method).
     """
-
-    def __init__(self, database: Path) -> None:
-        self._database = database
-        self._lock = threading.RLock()
-        self._connection = connect(database)
-
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, writing(self._connection, self._database):
-            yield self._connection
-
-    def _read(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._lock, mapped_errors(self._database):
-            return self._connection.execute(sql, values).fetchall()
 
     def append(self, turn: Turn) -> None:
         """Record a turn; doing it twice records it once."""
@@ -183,13 +163,7 @@ class Records:
         with self._write() as connection:
             if not connection.execute("DELETE FROM threads WHERE thread_id = ?", (thread_id,)).rowcount:
                 raise _missing("thread", thread_id)
-        with self._lock:
-            scrub(self._connection)
-
-    def close(self) -> None:
-        """Close the connection; safe to call twice."""
-        with self._lock:
-            self._connection.close()
+        self._scrub()
 
 
 def title_of(question: str) -> str:

@@ -87,7 +87,7 @@ class Runtime:
         settings = self.settings
         self.embeddings: Embedder = open_embeddings(settings)
         self._stack.callback(self.embeddings.close)
-        self._nearest = ToolIndex(self.embeddings.embed)
+        self._nearest = ToolIndex(self.embeddings)
         self.checkpointer: PrunedSqliteSaver = open_checkpointer(settings.database)
         self._stack.callback(self.checkpointer.conn.close)
         self.records: Records = Records(settings.database)
@@ -227,7 +227,7 @@ class Runtime:
     def _recall(self, question: str) -> Sequence[Fact]:
         if not self.facts.all():
             return []
-        return self.facts.relevant(self.embeddings.embed([question])[0], question)
+        return self.facts.relevant(self.embeddings.query_vector(question), question)
 
     def _finish(self, state: TurnState, clock: Clock) -> TurnState:
         history, summary, notes = self._fold(state)

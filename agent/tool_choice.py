@@ -21,6 +21,7 @@ from agent.question_values import narrowed
 if TYPE_CHECKING:
     import numpy as np
 
+    from knowledge.embedders import Embedder
     from tools.spec import ToolSpec
 
     # (tools, question) → the tools with their cosine to the question, nearest first.
@@ -53,11 +54,11 @@ class ToolIndex:
     """Nearest tools by likeness of the question to "name: description"; vectors are kept for the session.
 
     Args:
-        embed: texts → unit vectors, float32 [n, d], such as `Embedder.embed`.
+        embedder: makes the vectors; those of questions are not kept.
     """
 
-    def __init__(self, embed: Callable[[Sequence[str]], np.ndarray]) -> None:
-        self._embed = embed
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
         self._vectors: dict[str, np.ndarray] = {}
 
     def __call__(self, tools: Sequence[ToolSpec], question: str) -> list[tuple[ToolSpec, float]]:
@@ -67,8 +68,8 @@ class ToolIndex:
         told = [described(spec) for spec in tools]
         fresh = [text for text in dict.fromkeys(told) if text not in self._vectors]
         if fresh:
-            self._vectors |= zip(fresh, self._embed(fresh), strict=True)
-        asked = self._embed([question])[0]
+            self._vectors |= zip(fresh, self._embedder.embed(fresh), strict=True)
+        asked = self._embedder.query_vector(question)
         near = [(spec, float(self._vectors[text] @ asked)) for spec, text in zip(tools, told, strict=True)]
         return sorted(near, key=lambda pair: -pair[1])
 

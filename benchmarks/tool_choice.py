@@ -116,7 +116,7 @@ def _ways() -> dict[str, Callable[[Item], Call | None]]:
 
     settings = load_settings()
     model = LocalChatModel(path=prepare(settings.models_folder), max_tokens=ANSWER_TOKENS)
-    nearest = ToolIndex(build_embedder(settings).embed)
+    nearest = ToolIndex(build_embedder(settings))
 
     def product(item: Item) -> Call | None:
         specs = {spec.name: spec for spec in map(_spec, item.tools)}

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from agent.calls.approvals import ApprovalRequest, Choice, canonical, digest_of
-from agent.database import connect, mapped_errors, scrub, storable, writing
+from agent.database import Tables, storable
 from agent.errors import ApprovalError
 
 _COLUMNS = (
@@ -87,26 +84,12 @@ class AuditEntry:
     detail: str | None
 
 
-class CallLedger:
+class CallLedger(Tables):
     """The ledger of a database file. Thread-safe; a step is durable when its method returns.
 
     Raises:
         DatabaseError: the file cannot be used (from any method).
     """
-
-    def __init__(self, database: Path) -> None:
-        self._database = database
-        self._lock = threading.RLock()
-        self._connection = connect(database)
-
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, writing(self._connection, self._database):
-            yield self._connection
-
-    def _read(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._lock, mapped_errors(self._database):
-            return self._connection.execute(sql, values).fetchall()
 
     def get(self, call_id: str) -> Call | None:
         """A call by its id."""
@@ -241,13 +224,7 @@ class CallLedger:
             for table in ("calls", "grants"):
                 connection.execute(f"DELETE FROM {table} WHERE thread_id = ?", (thread_id,))  # noqa: S608
             connection.execute("UPDATE audit SET arguments = NULL, detail = NULL WHERE thread_id = ?", (thread_id,))
-        with self._lock:
-            scrub(self._connection)
-
-    def close(self) -> None:
-        """Close the connection; safe to call twice."""
-        with self._lock:
-            self._connection.close()
+        self._scrub()
 
     def _log_by_id(self, connection: sqlite3.Connection, call_id: str, event: str, detail: str | None) -> None:
         call = self.get(call_id)

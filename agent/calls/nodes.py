@@ -39,16 +39,20 @@ _RUN = {"begun", "done", "failed"}  # states of a call in the ledger that has ha
 
 def open_call(state: TurnState) -> dict[str, Any] | None:
     """The next tool call of the model's latest message that has no result yet, or None."""
-    draft = state.get("draft", [])
-    place = next((i for i in range(len(draft) - 1, -1, -1) if isinstance(draft[i], AIMessage)), None)
-    if place is None:
-        return None
-    message = draft[place]
-    assert isinstance(message, AIMessage)  # noqa: S101 - the line above looked for one
-    done = len(draft) - place - 1
-    if done >= len(message.tool_calls):
+    message, results = _latest(state)
+    done = len(results)
+    if message is None or done >= len(message.tool_calls):
         return None
     return {**message.tool_calls[done], "flaw": left_out(message, done)}
+
+
+def _latest(state: TurnState) -> tuple[AIMessage | None, list[AnyMessage]]:
+    """The model's latest message, and the results of its calls so far."""
+    draft = state.get("draft", [])
+    for place in range(len(draft) - 1, -1, -1):
+        if isinstance(message := draft[place], AIMessage):
+            return message, draft[place + 1 :]
+    return None, []
 
 
 class ToolNodes:
@@ -225,7 +229,11 @@ class ToolNodes:
 
     def _verdict(self, state: TurnState, spec: ToolSpec) -> Permission:
         deps = self._deps
-        granted = deps.ledger is not None and deps.ledger.granted(state["thread_id"], deps.person, identity_of(spec))
+        granted = (
+            deps.policy.of(spec) == "ask"
+            and deps.ledger is not None
+            and deps.ledger.granted(state["thread_id"], deps.person, identity_of(spec))
+        )
         return deps.policy.verdict(spec, tainted=bool(_sources(state)), granted=granted)
 
     def _taken(self, state: TurnState, call: ToolCall, outcome: Outcome, message_id: str) -> TurnState:
@@ -265,10 +273,8 @@ class ToolNodes:
 
         A failure is the answer as well, where no passage could give another: left alone, the model would invent one.
         """
-        draft, calls = state["draft"], state["tool_calls"]
-        place = next(i for i in range(len(draft) - 1, -1, -1) if isinstance(draft[i], AIMessage))
-        count = len(draft) - place - 1
-        recent, messages = calls[-count:], draft[place + 1 :]
+        _, messages = _latest(state)
+        recent = state["tool_calls"][-len(messages) :]
         failed = any(call["status"] == "error" for call in recent)
         if (failed and state.get("relevant")) or any(map(self._to_be_read, recent)):
             return {}

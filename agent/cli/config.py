@@ -77,7 +77,7 @@ def path(ctx: typer.Context, as_json: Json = False) -> None:
         print(found)
 
 
-@group.command(epilog=examples("ratchet config trust", "ratchet config trust ~/work/ratchet.toml"))
+@group.command(epilog=examples("ratchet config trust", "ratchet config trust ../ratchet.toml"))
 def trust(
     ctx: typer.Context,
     file: Annotated[Path | None, typer.Argument(help="The file; default: the one found from here.")] = None,

@@ -34,7 +34,7 @@ ALWAYS = spec("read_all", "Weather forecast for a city.", origin="ratchet")
 
 @pytest.fixture
 def nearest():
-    return ToolIndex(WordEmbedder().embed)
+    return ToolIndex(WordEmbedder())
 
 
 def test_a_large_model_gets_every_tool_untouched(nearest):
@@ -101,7 +101,7 @@ def test_no_tools_no_offer(nearest):
 
 def test_descriptions_are_embedded_once():
     embedder = WordEmbedder()
-    nearest = ToolIndex(embedder.embed)
+    nearest = ToolIndex(embedder)
     for question in ("Weather?", "Mail?"):
         nearest([WEATHER, MAIL], question)
     nearest([WEATHER, CALCULATOR], "Sum?")

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import httpx
 import pytest
 
 from knowledge import fetch
@@ -17,8 +16,8 @@ from knowledge.addresses import is_public, is_usable
 from knowledge.errors import DocumentError
 from knowledge.fetch import Network, fetch_snapshot, snapshot_url
 from knowledge.loaders import lazy_load
+from tests.tools.loopback import PUBLIC, Routed
 
-PUBLIC = "93.184.215.14"
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
@@ -77,22 +76,6 @@ def victim() -> Iterator[Server]:
     server = Server()
     yield server
     server.close()
-
-
-class Routed(httpx.BaseTransport):
-    """The internet of a test: the public address leads to one server, every other address is really connected to."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._inner = httpx.HTTPTransport(verify=False)  # no certificates to load: nothing here speaks TLS
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if request.url.host == PUBLIC:
-            request.url = request.url.copy_with(host="127.0.0.1", port=self._port)
-        return self._inner.handle_request(request)
-
-    def close(self) -> None:
-        self._inner.close()
 
 
 def internet(server: Server, **hosts: str) -> Network:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 from knowledge.errors import IndexCorrupt, IndexMissing, StorageError
 from knowledge.index import IndexWriter, dense, generations
 from tests.knowledge.index.collection import TEXTS, WORDS, held, open_index, put, vectors_of, write
+from tests.knowledge.index.full_disk import full_at
 
 ROOT = Path(__file__).parents[3]
 NEW = {"/docs/boat.md": ["The boat has sunk."], "/docs/new.md": ["Something new.", "And more of it."]}
@@ -113,26 +113,15 @@ def test_a_refusal_at_any_step_leaves_old_or_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: str
 ) -> None:
     write(tmp_path, TEXTS)
-    real: Callable[..., Any] = getattr(os, name)
-    failing = calls = 0
-
-    def refuse(*args: Any, **kwargs: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == failing:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(*args, **kwargs)
-
+    failing = 0
     for failing in range(1, 100):
-        calls = 0
-        with monkeypatch.context() as patch:
-            patch.setattr(os, name, refuse)
+        with full_at(monkeypatch, name, failing) as calls:
             try:
                 expected = change(tmp_path, kind)
             except StorageError as error:
                 assert "no space left" in error.what
             else:
-                if calls < failing:
+                if len(calls) < failing:
                     break
         assert contents(tmp_path) in (TEXTS, ANEW if kind == "fresh" else AFTER)
     assert failing > 1

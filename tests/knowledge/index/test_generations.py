@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import errno
-import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import pytest
 
 from knowledge.errors import IndexBusy, IndexCorrupt, IndexMissing, StorageError
 from knowledge.index import generations, sealing
+from tests.knowledge.index.full_disk import full_at
 
 OLD = {"a": b"old" * 100, "b": b"b" * 50}
 NEW = {"a": b"new" * 100, "b": b"B" * 70}
@@ -101,27 +99,15 @@ def test_an_old_pointer_with_a_new_manifest_is_noticed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["write", "fsync", "replace", "mkdir"])
 def test_a_full_disk_at_any_step_leaves_old_or_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     publish(tmp_path, OLD)
-    real: Callable[..., Any] = getattr(os, name)
-    failing = calls = 0
-
-    def refuse(*args: Any, **kwargs: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == failing:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(*args, **kwargs)
-
+    failing = 0
     for failing in range(1, 50):
-        calls = 0
-
-        with monkeypatch.context() as patch:
-            patch.setattr(os, name, refuse)
+        with full_at(monkeypatch, name, failing) as calls:
             try:
                 publish(tmp_path, NEW)
             except StorageError as error:
                 assert "no space left" in error.what
             else:
-                assert calls < failing
+                assert len(calls) < failing
                 break
         assert content(tmp_path) in (OLD, NEW)
         if name != "fsync":  # the last flush fails after the swap
