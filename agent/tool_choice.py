@@ -105,7 +105,7 @@ def choose_offer(
     specs = list(tools.values())
     if not small:
         return ToolOffer(tuple(_schema(spec) for spec in _for_large(specs, question, nearest)))
-    hinted = [(spec, hints) for spec in specs if spec.hints and (hints := spec.hints(question)) is not None]
+    hinted = [(spec, hints) for spec in specs if (hints := spec.hinted(question)) is not None]
     if hinted:
         return ToolOffer(tuple(_limited(spec, hints) for spec, hints in hinted), must=True, asked_for=True)
     if nearest is None:
@@ -119,7 +119,7 @@ def _for_large(specs: Sequence[ToolSpec], question: str, nearest: Nearest | None
     """All tools in their order, or those with hints and then the nearest, still in their order."""
     if len(specs) <= LARGE_LIMIT:
         return specs
-    hinted = [spec.name for spec in specs if spec.hints and spec.hints(question) is not None]
+    hinted = [spec.name for spec in specs if spec.hinted(question) is not None]
     ranked = [spec.name for spec, _ in nearest(specs, question)] if nearest else [spec.name for spec in specs]
     chosen = list(dict.fromkeys([*hinted, *ranked]))[:LARGE_LIMIT]
     return [spec for spec in specs if spec.name in chosen]

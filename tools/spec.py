@@ -55,3 +55,14 @@ class ToolSpec:
     def has_effects(self) -> bool:
         """Whether a call does more than read: it may not be repeated, and a tainted turn must ask for it."""
         return self.risk != "read"
+
+    def hinted(self, question: str) -> dict[str, list[str]] | None:
+        """What `hints` finds in a question; None too without such a rule, or where one of an outside tool fails."""
+        if self.hints is None:
+            return None
+        try:
+            return self.hints(question)
+        except Exception:  # a plug-in's rule that fails must not end the turn
+            if self.origin == "ratchet":
+                raise
+            return None

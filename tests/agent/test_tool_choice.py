@@ -117,3 +117,14 @@ def test_a_changed_description_is_embedded_anew(nearest):
 def test_a_name_is_read_as_words():
     assert described(WEATHER) == "get weather: Weather forecast for a city."
     assert described(MAIL).startswith("send mail: ")
+
+
+@pytest.mark.parametrize("small", [False, True])
+def test_a_rule_of_a_plugin_that_fails_costs_only_its_tool(small):
+    def fails(question):
+        raise ZeroDivisionError
+
+    broken = ToolSpec(spec("broken", "Breaks.").tool, "read", hints=fails, origin="plugin broken")
+    many = {f"tool_{number}": spec(f"tool_{number}", "Does little.") for number in range(LARGE_LIMIT)}
+    offer = choose_offer({**many, "broken": broken}, "Anything?", small=small)
+    assert len(offer.schemas) == (0 if small else LARGE_LIMIT)

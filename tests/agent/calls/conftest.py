@@ -9,17 +9,9 @@ import pytest
 
 from agent.config import Settings
 from agent.session import ChatSession
-from tests.agent.witness import Witness, session_of, witnessed
+from tests.agent.witness import Witness, session_of
 
 Open = Callable[..., ChatSession]
-
-
-@pytest.fixture
-def witness(monkeypatch: pytest.MonkeyPatch) -> Iterator[Witness]:
-    """The tools that every session of the test has."""
-    witness = Witness()
-    with witnessed(witness, monkeypatch):
-        yield witness
 
 
 @pytest.fixture

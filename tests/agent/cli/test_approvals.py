@@ -21,18 +21,11 @@ from agent.cli.ask import finish
 from agent.config import Settings
 from agent.session import ChatSession
 from tests.agent.scripted import ScriptedModel
-from tests.agent.witness import Witness, session_of, witnessed
+from tests.agent.witness import Witness, session_of
 from tools.files import diff
 from tools.visible import visible
 
 SAVE = [("save", {"text": "a line"})]
-
-
-@pytest.fixture
-def witness(monkeypatch: pytest.MonkeyPatch) -> Iterator[Witness]:
-    witness = Witness()
-    with witnessed(witness, monkeypatch):
-        yield witness
 
 
 @pytest.fixture
