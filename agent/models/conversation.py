@@ -16,7 +16,8 @@ from agent.errors import ModelError
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
-    Turns = list[dict[str, str]]
+
+Turns = list[dict[str, str]]
 
 _USING = "Let me use {names}."
 _RESULT = "{name}: {text}"
@@ -67,9 +68,10 @@ def to_request(messages: Sequence[BaseMessage], is_control: Callable[[str], bool
     """
     spoken = [message for message in messages if message.type != "system"]
     latest = max((place for place, message in enumerate(spoken) if message.type == "human"), default=0)
-    before = [f"{message.type}: {_said(message)}" for message in spoken[max(0, latest - _RECALLED) : latest]]
+    recalled = spoken[max(0, latest - _RECALLED) : latest]
+    before = [f"{_ROLES.get(message.type, message.type)}: {_said(message)}" for message in recalled]
     parts = ["Before:\n" + "\n".join(before)] if before else []
-    parts.append(f'Which tool fits this request? "{_said(spoken[latest]) if spoken else ""}"')
+    parts.append(f"Request: {_said(spoken[latest]) if spoken else ''}")
     names: dict[str, str] = {}
     done: list[str] = []
     for message in spoken[latest + 1 :]:

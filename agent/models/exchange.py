@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import ModelError
-from agent.models.conversation import to_request, to_turns
-from agent.models.tool_calls import ToolChoice, json_grammar
+from agent.models.conversation import Turns, to_request, to_turns
+from agent.models.tool_calls import Call, ToolChoice, json_grammar
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessageChunk, BaseMessage
 
-_DECISION_TOKENS = 128  # for a first try at a tool call; arguments are seldom longer
-_PATIENCE = 8  # times as many for the second
+_DECISION_TOKENS = 256  # for a first try at tool calls; they are seldom longer
+_PATIENCE = 4  # times as many for the second
 
 
 class Exchange:
@@ -32,6 +32,7 @@ class Exchange:
         choice: the tools to choose from.
         is_control: whether a text is one control token of the model.
         schema: a JSON Schema that the answer must satisfy, or None.
+        end: the control token by which the model ends a reply; empty where it is not known.
     """
 
     def __init__(
@@ -41,17 +42,18 @@ class Exchange:
         choice: ToolChoice,
         is_control: Callable[[str], bool],
         schema: dict[str, Any] | None = None,
+        end: str = "",
     ) -> None:
         self._messages, self._parameters, self._choice = messages, parameters, choice
-        self._is_control, self._schema = is_control, schema
+        self._is_control, self._schema, self._end = is_control, schema, end
         self._deciding = bool(choice.tools)
         self._tries = 0
         self._written = ""
         self._finish = ""
         self._usage = [0, 0, 0]
         self._timings: dict[str, Any] = {}
-        self._call: tuple[str, dict[str, Any]] | None = choice.forced
-        self._done = self._call is not None
+        self._calls: list[Call] = [choice.forced] if choice.forced else []
+        self._done = bool(self._calls)
 
     def next_request(self) -> dict[str, Any] | None:
         """The body to send next, or None when the reply is complete.
@@ -93,11 +95,12 @@ class Exchange:
         from langchain_core.messages.tool import tool_call_chunk
 
         prompt, completion, cached = self._usage
-        calls = []
-        if self._call:
-            name, arguments = self._call
-            written = json.dumps(arguments, ensure_ascii=False)
-            calls = [tool_call_chunk(name=name, args=written, id=f"call_{uuid.uuid4().hex}", index=0)]
+        calls = [
+            tool_call_chunk(
+                name=name, args=json.dumps(arguments, ensure_ascii=False), id=f"call_{uuid.uuid4().hex}", index=index
+            )
+            for index, (name, arguments) in enumerate(self._calls)
+        ]
         return AIMessageChunk(
             content="",
             tool_call_chunks=calls,
@@ -108,7 +111,7 @@ class Exchange:
                 "input_token_details": {"cache_read": cached},
             },
             response_metadata={
-                "finish_reason": "tool_calls" if self._call else self._finish,
+                "finish_reason": "tool_calls" if calls else self._finish,
                 "model_name": model_name,
                 "model_provider": "local",
                 "timings": self._timings,
@@ -125,15 +128,14 @@ class Exchange:
                 kept="No tool was called.",
                 fix="Ask more simply, or limit the length of the tool's arguments in its schema.",
             )
-        self._call = self._choice.parse(self._written)
-        self._done = self._call is not None
+        self._calls = self._choice.parse(self._written)
+        self._done = bool(self._calls)
         self._deciding = False
 
     def _decision(self) -> dict[str, Any]:
-        request = f"{self._choice.prompt}\n\n{to_request(self._messages, self._is_control)}"
         return self._parameters | {
-            "messages": [{"role": "user", "content": request}],
-            "grammar": self._choice.grammar,
+            "messages": decision_turns(self._choice, self._messages, self._is_control),
+            "grammar": self._choice.grammar(self._end),
             "max_tokens": _DECISION_TOKENS * (1 if self._tries == 1 else _PATIENCE),
             "stop": [],
         }
@@ -143,3 +145,14 @@ class Exchange:
         if self._schema is not None:
             body["grammar"] = json_grammar(self._schema)
         return body
+
+
+def decision_turns(choice: ToolChoice, messages: Sequence[BaseMessage], is_control: Callable[[str], bool]) -> Turns:
+    """What a model is told to choose among tools: the tools by the system, the request by the user.
+
+    Arguments as for `Exchange`. The tools come first, so that a server which caches prompts reads them once.
+    """
+    return [
+        {"role": "system", "content": choice.prompt},
+        {"role": "user", "content": to_request(messages, is_control)},
+    ]

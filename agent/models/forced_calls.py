@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from agent.models.tool_calls import ToolChoice
 
@@ -66,8 +66,7 @@ def as_call(choice: ToolChoice, chunks: Iterable[ChatGenerationChunk]) -> ChatGe
 
     chunks = list(chunks)
     written = "".join(chunk.text for chunk in chunks)
-    # A forced choice leaves no way to call nothing.
-    name, arguments = cast("tuple[str, dict[str, Any]]", choice.parse(_line(written)))
+    name, arguments = choice.parse(_line(written))[0]  # a forced choice leaves no way to call nothing
     usage = [found for chunk in chunks if (found := getattr(chunk.message, "usage_metadata", None))]
     info = [chunk.generation_info for chunk in chunks if chunk.generation_info]
     message = AIMessageChunk(

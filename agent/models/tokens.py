@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import threading
+from typing import Any
 
 from agent.errors import ModelError
 
+_REPLY = "Yes, it is."
+_CONTROL = re.compile(r"<[^<>\s]+>")
 _REMEMBERED = 4096  # texts: a prompt's parts are counted again every turn
 
 
@@ -26,6 +30,7 @@ class Tokenizer:
         self._connection: http.client.HTTPConnection | None = None
         self._counts: dict[str, int] = {}
         self._control: dict[str, bool] = {}
+        self._end: str | None = None
 
     def count(self, text: str) -> int:
         """Number of tokens of a text, control tokens read as such."""
@@ -51,21 +56,46 @@ class Tokenizer:
         Raises:
             ModelError: the server is gone.
         """
-        body = json.dumps({"content": text, "parse_special": special})
+        tokens: list[int] = self._ask("/tokenize", {"content": text, "parse_special": special})["tokens"]
+        return tokens
+
+    @property
+    def reply_end(self) -> str:
+        """The control token by which a reply ends in the model's chat template; empty where it has none.
+
+        It need not be the one that llama.cpp takes for the end of a turn: that one is guessed from names.
+        """
+        if self._end is None:
+            asked = {"role": "user", "content": "?"}  # the second time because a reply that comes last is left open
+            said = [asked, {"role": "assistant", "content": _REPLY}, asked]
+            after = str(self._ask("/apply-template", {"messages": said})["prompt"]).rpartition(_REPLY)[2]
+            found = _CONTROL.match(after.lstrip())
+            self._end = found.group() if found and self.is_control(found.group()) else ""
+        return self._end
+
+    def _ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"}
         with self._lock:
             for _ in range(2):  # the server hangs up after 100 requests or 5 idle seconds
                 connection = self._connection or http.client.HTTPConnection(self._host, timeout=60)
                 try:
-                    connection.request("POST", "/tokenize", body, headers)
-                    tokens: list[int] = json.loads(connection.getresponse().read())["tokens"]
+                    connection.request("POST", path, json.dumps(body), headers)
+                    reply = json.loads(connection.getresponse().read())
+                    if "error" in reply:
+                        raise KeyError("error")
                 except (OSError, http.client.HTTPException, KeyError):
                     connection.close()
                     self._connection = None
                     continue
                 self._connection = connection
-                return tokens
+                return dict(reply)
         raise ModelError("llama.cpp did not count the tokens of a text.", fix="Ask again.")
+
+    def move(self, address: str) -> None:
+        """Count at another server of the same model from now on; what is remembered stays true."""
+        with self._lock:
+            self.close()
+            self._host = address.removeprefix("http://")
 
     def close(self) -> None:
         """Hang up; counting calls again."""

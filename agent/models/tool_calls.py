@@ -4,25 +4,30 @@ The model is shown the tools and the conversation and may only write one of
 
     none
     calculator {"expression": "17 * 23"}
+    calculator {"expression": "17 * 24"}
 
-that is, `none` or the name of a tool and arguments that satisfy its schema. One token usually decides,
-which is five times quicker than the same choice wrapped in JSON.
+that is, `none`, or calls line by line, each the name of a tool and arguments that satisfy its schema. One token usually
+decides, which is five times quicker than the same choice wrapped in JSON.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from agent.errors import ConfigError, ModelError
 from agent.models.json_schema import enforceable, only_value
+from agent.models.signatures import signature
 
 NONE = "none"
 
-_TOOLS = "Tools:"
-_NO_TOOL = f"{NONE}: conversation, writing or explanations"
+MOST_CALLS = 8  # in one message
+_TASK = "Pick the tools that the request needs: one call a line."
+_NO_TOOL = f"{NONE}: no tool fits, or something needed is missing"
+
+Call = tuple[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,41 +36,31 @@ class Tool:
 
     Attributes:
         parameters: the schema of its arguments, cut down to what can be enforced.
-        arguments: the schema of each argument as it was given, with its description.
+        line: the tool as the model reads it (`agent.models.signatures`).
     """
 
     name: str
-    description: str
     parameters: dict[str, Any]
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def line(self) -> str:
-        """The tool in one line: its name, what it does, and what its arguments mean where that is said.
-
-        Arguments that explain themselves are left out: listing them made SmolLM2-135M choose worse.
-        """
-        notes = [_note(name, schema) for name, schema in self.arguments.items()]
-        arguments = ", ".join(filter(None, notes))
-        description = " ".join(self.description.split())
-        return f"{self.name}: {description}" + (f" Arguments: {arguments}." if arguments else "")
+    line: str
 
 
 @dataclass(frozen=True, slots=True)
 class ToolChoice:
-    """The tools to choose from, and whether the model may choose none."""
+    """The tools to choose from, whether the model may choose none, and whether several at once."""
 
     tools: tuple[Tool, ...]
     optional: bool
+    several: bool = True
 
     @classmethod
-    def of(cls, tools: Sequence[Mapping[str, Any]], choice: Any = None) -> ToolChoice:
+    def of(cls, tools: Sequence[Mapping[str, Any]], choice: Any = None, *, several: bool = True) -> ToolChoice:
         """Read what `bind_tools` bound.
 
         Args:
             tools: in OpenAI's format.
             choice: None or "auto" (may call), "any", "required" or True (must call), "none", a tool's name,
                 or OpenAI's `{"type": "function", "function": {"name": …}}`.
+            several: whether one message may hold several calls, OpenAI's `parallel_tool_calls`.
 
         Raises:
             ConfigError: the choice names no tool.
@@ -74,32 +69,38 @@ class ToolChoice:
         if isinstance(choice, Mapping):
             choice = choice.get("function", {}).get("name")
         if choice in (None, "auto"):
-            return cls(tuple(known.values()), optional=True)
+            return cls(tuple(known.values()), True, several)
         if choice in ("any", "required", True):
-            return cls(tuple(known.values()), optional=False)
+            return cls(tuple(known.values()), False, several)
         if choice in (NONE, False):
             return cls((), optional=True)
         if choice not in known:
             raise ConfigError(f'There is no tool "{choice}" to choose.', fix=f"Known are {', '.join(known)}.")
-        return cls((known[choice],), optional=False)
+        return cls((known[choice],), False, several=False)
 
     @property
     def prompt(self) -> str:
         """What the model is told before the request; the same from turn to turn, so computed once."""
-        return "\n".join([_TOOLS, *(tool.line for tool in self.tools), *[_NO_TOOL] * self.optional])
+        return "\n".join([_TASK, *(tool.line for tool in self.tools), *[_NO_TOOL] * self.optional])
 
-    @property
-    def grammar(self) -> str:
-        """A grammar in llguidance's Lark dialect that admits exactly the valid choices."""
+    def grammar(self, end: str = "") -> str:
+        """A grammar in llguidance's Lark dialect that admits exactly the valid choices.
+
+        Args:
+            end: the control token by which the model ends a reply. llguidance knows one end of its own, which need not
+                be the model's; were it the only one, a model that may go on would have to.
+        """
         rules = [f"t{number}" for number in range(len(self.tools))]
-        starts = [json.dumps(NONE)] * self.optional + rules
-        lines = ["%llguidance {}", f"start: {' | '.join(starts)}"]
+        calls = ['call ("\\n" call)' + f"{{0,{MOST_CALLS - 1}}}" if self.several else "call"]
+        choices = " | ".join([json.dumps(NONE)] * self.optional + calls)
+        lines = ["%llguidance {}", f"start: ({choices})" + (f' ({end} | "")' if end else "")]
+        lines.append(f"call: {' | '.join(rules)}")
         for rule, tool in zip(rules, self.tools, strict=True):
             lines.append(f"{rule}: {json.dumps(tool.name + ' ')} %json {json.dumps(tool.parameters)}")
         return "\n".join(lines)
 
     @property
-    def forced(self) -> tuple[str, dict[str, Any]] | None:
+    def forced(self) -> Call | None:
         """The one call there is to choose, if there is but one: then the model need not be asked."""
         if self.optional or len(self.tools) != 1:
             return None
@@ -110,15 +111,25 @@ class ToolChoice:
         """Whether the text, were it longer, might be a call."""
         return any(text.startswith(f"{tool.name} ") for tool in self.tools)
 
-    def parse(self, text: str) -> tuple[str, dict[str, Any]] | None:
-        """Name and arguments of the call that was written, or None for no call.
+    def parse(self, text: str) -> list[Call]:
+        """Names and arguments of the calls that were written, each once; empty for no call.
+
+        A small model that has begun to repeat a call goes on to repeat it, so a repetition says nothing.
 
         Raises:
             ModelError: the text is no valid choice, which means that a schema could not be enforced.
         """
         if self.optional and text == NONE:
-            return None
-        name, _, written = text.partition(" ")
+            return []
+        calls: list[Call] = []
+        for line in text.split("\n"):  # in JSON a line break within a text is written as two characters
+            call = self._call(line)
+            if call not in calls:
+                calls.append(call)
+        return calls
+
+    def _call(self, line: str) -> Call:
+        name, _, written = line.partition(" ")
         tool = next((tool for tool in self.tools if tool.name == name), None)
         try:
             arguments = json.loads(written) if tool else None
@@ -135,23 +146,23 @@ class ToolChoice:
         return name, arguments
 
 
+def written(calls: Sequence[Call]) -> str:
+    """Calls as a model writes them: what `ToolChoice.parse` reads."""
+    return "\n".join(f"{name} {json.dumps(arguments, ensure_ascii=False)}" for name, arguments in calls) or NONE
+
+
 def json_grammar(schema: Mapping[str, Any]) -> str:
     """A grammar that admits exactly the JSON texts of a schema; of any object when it is empty."""
     return f"%llguidance {{}}\nstart: %json {json.dumps(enforceable(schema or {'type': 'object'}))}"
 
 
+def text_grammar(text: str) -> str:
+    """A grammar that admits this text alone."""
+    return f"%llguidance {{}}\nstart: {json.dumps(text, ensure_ascii=False)}"
+
+
 def _tool(tool: Mapping[str, Any]) -> Tool:
     function = tool.get("function", tool)
     schema = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
-    name, description = str(function["name"]), str(function.get("description", ""))
-    return Tool(name, description, enforceable(schema), schema["properties"])
-
-
-def _note(name: str, schema: Any) -> str:
-    """An argument's description and the values to choose from, where there are any and not too many."""
-    if not isinstance(schema, Mapping):
-        return ""
-    values = schema.get("enum", ())
-    choices = " or ".join(map(str, values)) if 1 < len(values) <= 6 else ""
-    meaning = "; ".join(filter(None, [str(schema.get("description", "")).rstrip("."), choices]))
-    return f"{name} ({meaning})" if meaning else ""
+    name = str(function["name"])
+    return Tool(name, enforceable(schema), signature(name, str(function.get("description") or ""), schema))

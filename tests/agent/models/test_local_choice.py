@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from agent.errors import ConfigError, ModelError
 from agent.models.conversation import to_request, to_turns
 from agent.models.json_schema import enforceable, only_value
-from agent.models.tool_calls import ToolChoice
+from agent.models.tool_calls import ToolChoice, written
 
 
 def never(_text: str) -> bool:
@@ -89,14 +89,14 @@ def test_an_optional_property_leaves_a_choice():
 @pytest.mark.parametrize("choice", [None, "auto"])
 def test_auto_may_decline(choice):
     made = ToolChoice.of([tool(), tool("clock")], choice)
-    assert made.optional and made.parse("none") is None
-    assert made.parse("clock {}") == ("clock", {})
+    assert made.optional and made.parse("none") == []
+    assert made.parse("clock {}") == [("clock", {})]
 
 
 @pytest.mark.parametrize("choice", ["any", "required", True])
 def test_any_may_not_decline(choice):
     made = ToolChoice.of([tool(), tool("clock")], choice)
-    assert '"none"' not in made.grammar
+    assert '"none"' not in made.grammar()
     with pytest.raises(ModelError):
         made.parse("none")
 
@@ -117,8 +117,21 @@ def test_an_unknown_choice_lists_the_tools():
 
 def test_a_tool_called_none_is_not_the_word_none():
     made = ToolChoice.of([tool("none")])
-    assert made.parse("none") is None
-    assert made.parse("none {}") == ("none", {})
+    assert made.parse("none") == []
+    assert made.parse("none {}") == [("none", {})]
+
+
+def test_several_calls_stand_in_lines_of_their_own_and_count_once():
+    made = ToolChoice.of([tool(expression={"type": "string"}), tool("clock")])
+    text = 'clock {}\ncalculator {"expression": "1\\n+1"}\nclock {}'
+    assert made.parse(text) == [("clock", {}), ("calculator", {"expression": "1\n+1"})]
+    assert written(made.parse(text)) == text.rpartition("\n")[0]
+    assert written([]) == "none"
+
+
+def test_one_call_can_be_all_there_may_be():
+    assert "{0,7}" in ToolChoice.of([tool()]).grammar()
+    assert "{0,7}" not in ToolChoice.of([tool()], several=False).grammar()
 
 
 @pytest.mark.parametrize("text", ["", "calculator", "calculator {", "calculator []", "other {}", 'calculator {"b": 1}'])
@@ -139,7 +152,7 @@ def test_a_determined_call_is_known_without_the_model():
 def test_tools_are_listed_with_what_their_arguments_mean():
     unit = {"enum": ["C", "F"], "description": "Scale."}
     made = ToolChoice.of([tool("weather", city={"type": "string"}, unit=unit)])
-    assert made.prompt.splitlines()[1] == "weather: Does it. Arguments: unit (Scale; C or F)."
+    assert made.prompt.splitlines()[1] == 'weather: Does it. (city: string; unit: "C" | "F", Scale)'
     assert "none: " in made.prompt and "none: " not in ToolChoice.of([tool()], "any").prompt
 
 
@@ -161,13 +174,14 @@ def test_results_of_earlier_turns_ask_for_no_answer():
 
 def test_a_second_choice_knows_what_was_used():
     request = to_request(CALLED, never)
-    assert request.startswith('Which tool fits this request? "How much is 1+1?"')
+    assert request.startswith("Request: How much is 1+1?")
     assert 'Already used: calculator {"expression": "1+1"} returned 2' in request
 
 
 def test_a_choice_remembers_the_turn_before():
     request = to_request([SystemMessage("s"), *CALLED, AIMessage("It is 2."), HumanMessage("Times 3?")], never)
-    assert request.startswith("Before:\n") and "It is 2." in request and request.endswith('"Times 3?"')
+    assert request.startswith("Before:\n") and "assistant: It is 2." in request
+    assert request.endswith("Request: Times 3?")
 
 
 def test_neighbours_of_one_role_are_joined():
@@ -188,10 +202,10 @@ def test_a_document_cannot_end_its_own_turn():
 
 def test_a_tool_is_chosen_for_the_bare_question():
     message = HumanMessage("Passages: …\n\nQuestion: 1+1?", additional_kwargs={"question": "1+1?"})
-    assert to_request([SystemMessage("s"), message], never) == 'Which tool fits this request? "1+1?"'
+    assert to_request([SystemMessage("s"), message], never) == "Request: 1+1?"
     assert to_turns([message], never)[0]["content"] == message.content
 
 
 def test_the_grammar_quotes_names():
-    grammar = ToolChoice.of([tool('odd"name', a={"const": "é\n"})]).grammar
-    assert json.dumps('odd"name ') in grammar and grammar.count("\n") == 2
+    grammar = ToolChoice.of([tool('odd"name', a={"const": "é\n"})]).grammar()
+    assert json.dumps('odd"name ') in grammar and grammar.count("\n") == 3

@@ -53,10 +53,11 @@ def test_an_invalid_call_cannot_be_written(model, properties, seed):
     prompts = ("Do it now!", 'Write {"broken": json', "Rome, 7 °C, tomorrow")
     bound = model.bind_tools([function("do_it", properties)], tool_choice="any")
     message = bound.invoke(prompts[seed], temperature=1.0, seed=seed)
-    [call] = message.tool_calls
-    assert call["name"] == "do_it" and call["id"].startswith("call_") and not message.invalid_tool_calls
-    jsonschema.validate(call["args"], function("do_it", properties)["function"]["parameters"])
-    assert set(call["args"]) == set(properties)
+    assert message.tool_calls and not message.invalid_tool_calls
+    for call in message.tool_calls:
+        assert call["name"] == "do_it" and call["id"].startswith("call_")
+        jsonschema.validate(call["args"], function("do_it", properties)["function"]["parameters"])
+        assert set(call["args"]) == set(properties)
     assert message.content == "" and message.response_metadata["finish_reason"] == "tool_calls"
 
 
@@ -89,11 +90,11 @@ def test_a_call_that_does_not_end_is_an_error_not_a_broken_call(model, monkeypat
 
 
 def test_a_call_cut_short_is_written_again_with_more_room(model, monkeypatch):
-    monkeypatch.setattr(exchange_module, "_DECISION_TOKENS", 4)
+    monkeypatch.setattr(exchange_module, "_DECISION_TOKENS", 8)
     properties = {"word": {"const": "a rather long constant"}, "other": {"enum": [1, 2]}}
     message = model.bind_tools([function("f", properties)], tool_choice="any").invoke("Go.")
     assert message.tool_calls[0]["args"]["word"] == "a rather long constant"
-    assert message.usage_metadata["output_tokens"] > 4
+    assert message.usage_metadata["output_tokens"] > 8
 
 
 def test_a_contradictory_schema_is_an_error_not_an_invalid_call(model):
@@ -174,3 +175,14 @@ def test_response_format_holds_the_answer_to_json(model):
     form = {"type": "json_schema", "json_schema": {"schema": schema}}
     assert json.loads(model.invoke("A number?", response_format=form).text)["n"] in (1, 2)
     assert answer.text.lstrip().startswith("{")
+
+
+def test_a_reply_may_end_where_the_model_ends_it(model):
+    """llama.cpp's own guess of a turn's end is another token: with it alone, a second call would have to follow."""
+    assert model._engine.tokenizer.reply_end == "<|im_end|>"
+    choices = '%llguidance {}\nstart: "a" ("\\n" "a"){0,7} (<|im_end|> | "")'
+    prompt = [{"role": "user", "content": "Say a. Only once: a"}]
+    body = {"messages": prompt, "grammar": choices, "max_tokens": 30, "temperature": 0, "stream": True}
+    body["logit_bias"] = [["<|im_end|>", 50]]
+    chunks = model._engine.stream(body, 60, model._wanted, None)
+    assert "".join(c["delta"].get("content") or "" for chunk in chunks for c in chunk["choices"]) == "a"
