@@ -51,6 +51,16 @@ MIGRATIONS: tuple[Sequence[str], ...] = (
         "event TEXT NOT NULL, arguments TEXT, digest TEXT NOT NULL, detail TEXT)",
         "CREATE INDEX audit_by_thread ON audit (thread_id, sequence)",
     ),
+    (
+        "CREATE TABLE consent (thread_id TEXT PRIMARY KEY REFERENCES threads ON DELETE CASCADE, "
+        "given INTEGER NOT NULL, set_at TEXT NOT NULL)",
+        "CREATE TABLE choices ("
+        "sequence INTEGER PRIMARY KEY AUTOINCREMENT, choice_id TEXT NOT NULL UNIQUE, "
+        "turn_id TEXT NOT NULL REFERENCES turns (turn_id) ON DELETE CASCADE, "
+        "first TEXT NOT NULL, second TEXT NOT NULL, first_adapter TEXT NOT NULL, second_adapter TEXT NOT NULL, "
+        "chosen INTEGER, created_at TEXT NOT NULL)",
+        "CREATE INDEX choices_by_turn ON choices (turn_id, sequence)",
+    ),
 )
 
 _PRAGMAS = (

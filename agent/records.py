@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from agent.database import Tables, storable
 from agent.errors import RecordError
-from agent.schema import Feedback, Turn
+from agent.schema import AnswerChoice, Feedback, Turn
 
 TITLE_CHARS = 60
 _WHERE = {"turn": "ratchet threads show THREAD", "thread": "ratchet threads list"}
@@ -124,6 +124,70 @@ class Records(Tables):
         rows = self._read(columns + "WHERE turn_id = ? ORDER BY sequence", turn_id)
         return [Feedback(*row) for row in rows]
 
+    def add_choice(
+        self, turn_id: str, answers: tuple[str, str], chosen: int | None, adapters: tuple[str, str] = ("", "")
+    ) -> AnswerChoice:
+        """Append which of two answers to a turn's question a person preferred.
+
+        Args:
+            turn_id: the turn, or the start of its id.
+            answers: as they were shown.
+            chosen: 0 or 1, an index of `answers`; None when neither was preferred.
+            adapters: which adapter gave each.
+
+        Raises:
+            RecordError: there is no such turn, or the choice is none of the two.
+        """
+        if chosen not in (0, 1, None):
+            raise RecordError(f"A choice is 0, 1 or None, not {chosen}.", kept="Nothing was recorded.")
+        first, second = map(storable, answers)
+        with self._write() as connection:
+            found = self.find_turn(turn_id)
+            given = AnswerChoice(secrets.token_hex(8), found, (first, second), adapters, chosen, _now())
+            connection.execute(
+                "INSERT INTO choices (choice_id, turn_id, first, second, first_adapter, second_adapter, chosen, "
+                "created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (given.choice_id, found, first, second, *adapters, chosen, given.created_at),
+            )
+        return given
+
+    def choices(self, turn_id: str | None = None) -> list[AnswerChoice]:
+        """All choices between two answers, or those of one turn, oldest first."""
+        sql = "SELECT choice_id, turn_id, first, second, first_adapter, second_adapter, chosen, created_at FROM choices"
+        where, values = ("", ()) if turn_id is None else (" WHERE turn_id = ?", (turn_id,))
+        rows = self._read(f"{sql}{where} ORDER BY sequence", *values)
+        return [AnswerChoice(row[0], row[1], (row[2], row[3]), (row[4], row[5]), *row[6:]) for row in rows]
+
+    def set_consent(self, thread_id: str, given: bool) -> None:
+        """Say whether a model may learn from a thread; it can be changed at any time.
+
+        Args:
+            thread_id: the full id; `find_thread` completes one.
+            given: whether it may.
+
+        Raises:
+            RecordError: there is no such thread.
+        """
+        with self._write() as connection:
+            if not connection.execute("SELECT 1 FROM threads WHERE thread_id = ?", (thread_id,)).fetchone():
+                raise _missing("thread", thread_id)
+            connection.execute(
+                "INSERT INTO consent VALUES (?, ?, ?) ON CONFLICT (thread_id) DO UPDATE SET given = excluded.given, "
+                "set_at = excluded.set_at",
+                (thread_id, int(given), _now()),
+            )
+
+    def consent(self, thread_id: str) -> bool:
+        """Whether a model may learn from a thread: as was set; else whether its user has judged an answer in it.
+
+        Who rates an answer, or chooses between two, gives it for that purpose. Nothing else is consent.
+        """
+        said = self._read("SELECT given FROM consent WHERE thread_id = ?", thread_id)
+        if said:
+            return bool(said[0][0])
+        judged = "SELECT 1 FROM {} JOIN turns USING (turn_id) WHERE thread_id = ? LIMIT 1"
+        return any(self._read(judged.format(table), thread_id) for table in ("feedback", "choices"))
+
     def threads(self) -> list[ThreadSummary]:
         """All conversations, the most recently used first."""
         rows = self._read(
@@ -153,7 +217,7 @@ class Records(Tables):
                 raise _missing("thread", thread_id)
 
     def delete_thread(self, thread_id: str) -> None:
-        """Delete a conversation with its turns and feedback for good, and its text from the disk.
+        """Delete a conversation with its turns, feedback and choices for good, and its text from the disk.
 
         Only the full id is accepted, so that the caller deletes the checkpoints of the same thread.
 

@@ -160,6 +160,25 @@ class Feedback:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerChoice:
+    """Two answers to the question of a turn, and which of them a person preferred.
+
+    Attributes:
+        answers: as they were shown, in that order.
+        adapters: which adapter gave each; empty for the model as it is.
+        chosen: 0 or 1, an index of `answers`; None when neither was preferred.
+        created_at: UTC ISO 8601.
+    """
+
+    choice_id: str
+    turn_id: str
+    answers: tuple[str, str]
+    adapters: tuple[str, str] = ("", "")
+    chosen: int | None = None
+    created_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Fact:
     """A long-term memory the user asked for; `created_at` is UTC ISO 8601.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agent.records import Records, ThreadSummary
 
 group = typer.Typer(
-    help="List, show, rename, export or delete conversations.",
+    help="List, show, rename, export or delete conversations, or say what may be learned from them.",
     epilog=examples("ratchet threads", "ratchet threads show 3fa9", "ratchet threads export 3fa9 talk.md"),
     invoke_without_command=True,
 )
@@ -133,6 +133,30 @@ def export(
     with open_records(invocation(ctx).settings()) as records:
         turns = records.turns(records.find_thread(thread))
     out().print(foreign(f"✓ Written to {write(file.expanduser(), turns)}", "green"))
+
+
+@group.command(epilog=examples("ratchet threads consent 3fa9", "ratchet threads consent 3fa9 --off"))
+def consent(
+    ctx: typer.Context,
+    thread: Thread,
+    on: Annotated[bool | None, typer.Option("--on/--off", help="Change it.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """Show or change whether a model may learn from a conversation.
+
+    Unless you change it, one may where you have rated an answer, and nowhere else.
+    """
+    from agent.cli.output import out, print_json
+
+    with open_records(invocation(ctx).settings()) as records:
+        thread_id = records.find_thread(thread)
+        if on is not None:
+            records.set_consent(thread_id, on)
+        given = records.consent(thread_id)
+    if as_json:
+        print_json({"thread_id": thread_id, "consent": given})
+    else:
+        out().print(f"A model {'may' if given else 'may not'} learn from conversation {thread_id}.")
 
 
 def print_threads(summaries: Sequence[ThreadSummary], current: str = "") -> None:

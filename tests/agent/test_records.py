@@ -168,6 +168,55 @@ def test_the_disk_forgets_what_is_deleted(tmp_path: Path, records: Records) -> N
     assert records.turn("bb01") is not None
 
 
+def test_a_choice_between_two_answers_comes_back_and_goes_with_its_thread(records: Records) -> None:
+    records.append(TURN)
+    first = records.add_choice("aa", ("Blue.", "Red. 🚪"), 1, ("", "tuned"))
+    second = records.add_choice("aa01", ("Blue.", "Green."), None)
+    assert (first.turn_id, first.chosen, first.answers, first.adapters) == (
+        "aa01",
+        1,
+        ("Blue.", "Red. 🚪"),
+        ("", "tuned"),
+    )
+    assert records.choices() == records.choices("aa01") == [first, second]
+    assert records.choices("bb01") == []
+    records.delete_thread("thread1")
+    assert records.choices() == []
+
+
+def test_a_choice_of_neither_a_third_answer_nor_an_unknown_turn(records: Records) -> None:
+    records.append(TURN)
+    with pytest.raises(RecordError, match="0, 1 or None"):
+        records.add_choice("aa01", ("a", "b"), 2)
+    with pytest.raises(RecordError, match='no turn "zz"'):
+        records.add_choice("zz", ("a", "b"), 0)
+    assert records.choices() == []
+
+
+def test_who_judges_an_answer_consents_and_nobody_else(records: Records) -> None:
+    for name in ("rated", "chosen", "silent"):
+        records.append(replace(TURN, turn_id=f"turn-{name}", thread_id=name))
+    records.add_feedback("turn-rated", 1)
+    records.add_choice("turn-chosen", ("a", "b"), 0)
+    assert [records.consent(name) for name in ("rated", "chosen", "silent", "unknown")] == [True, True, False, False]
+
+
+def test_consent_is_what_was_said_last_and_goes_with_the_thread(records: Records) -> None:
+    records.append(TURN)
+    records.set_consent("thread1", True)
+    assert records.consent("thread1")
+    records.add_feedback("aa01", 1)
+    records.set_consent("thread1", False)
+    records.add_feedback("aa01", -1)
+    assert not records.consent("thread1"), "what is said about an answer does not undo what was said about the thread"
+    records.delete_thread("thread1")
+    records.append(TURN)
+    records.add_feedback("aa01", 1)
+    assert records.consent("thread1")
+    with pytest.raises(RecordError, match="no thread"):
+        records.set_consent("thread9", True)
+
+
 def test_titles_are_short_and_end_at_a_word() -> None:
     assert title_of("  Why\nso? ") == "Why so?"
     long = title_of("How do I configure the very long and complicated retrieval pipeline for my documents?")
