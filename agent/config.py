@@ -39,7 +39,7 @@ class ModelSettings(_Section):
     """Which model answers, and how."""
 
     name: str = Field("local:default", description="local:default or :PATH, ollama:NAME, openai:NAME, hf:PATH")
-    adapter: str = Field("", description="LoRA adapter (GGUF path) for a local model; empty for none")
+    adapter: str = Field("", description="LoRA adapter of a local model: name, GGUF path or none; empty: the promoted")
     base_url: str = Field("", description="address of an OpenAI-compatible server")
     ollama_url: str = Field("http://127.0.0.1:11434", description="address of the Ollama server")
     api_key: SecretStr = Field(SecretStr(""), description="key for openai: models")
@@ -148,6 +148,11 @@ class Settings(_Section):
     def index_folder(self) -> Path:
         """The index of the chosen collection."""
         return self.indexes_folder / self.knowledge.collection
+
+    @property
+    def adapters_folder(self) -> Path:
+        """Trained adapters, and which of them is served."""
+        return self.home / "adapters"
 
     @property
     def cache_folder(self) -> Path:

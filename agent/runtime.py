@@ -8,12 +8,13 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from agent import prompts
+from agent.adapters import NONE, served_version
 from agent.calls.delegation import delegate_with
 from agent.calls.remembering import ToolFacts
 from agent.calls.toolbox import limits_of, open_toolbox, policy_of
 from agent.config import Settings
 from agent.context import Budget, budget_for, digest, to_compact
-from agent.errors import IndexMissing, ModelError
+from agent.errors import IndexMissing, ModelError, ModelFileInvalid
 from agent.followups import focus_after
 from agent.schema import Citation, Fact, Timings, ToolCall, Turn, Usage, Verdict
 from agent.tool_choice import ToolIndex, choose_offer
@@ -53,6 +54,8 @@ class Runtime:
         self.index: KnowledgeIndex | None = None
         self.retriever: HybridRetriever | None = None
         self._retired: KnowledgeIndex | None = None
+        self._own = model is None
+        self._adapters, self._said = served_version(settings.adapters_folder), ""
         self._reranker = build_reranker(settings.knowledge.reranker)
         self.finished: Turn | None = None
         self.toolbox = Toolbox({}, {})
@@ -71,11 +74,15 @@ class Runtime:
         from agent.models import build_chat_model
 
         model = build_chat_model(settings.model.name, settings)
-        warm = getattr(model, "warm", None)
-        if warm is not None:
-            from langchain_core.messages import SystemMessage
-
-            warm([SystemMessage(prompts.SYSTEM)])
+        try:
+            _warm(model)
+        except ModelFileInvalid as error:
+            if settings.model.adapter or not getattr(model, "adapters", ()):
+                raise
+            # Nobody asked for this adapter by name, so it must not keep anybody from an answer.
+            model = build_chat_model(settings.model.name, settings, adapter=NONE)
+            _warm(model)
+            vars(model)["adapter_note"] = f"{error.what} The model without an adapter answers."
         return model
 
     def _open_stores(self) -> None:
@@ -148,10 +155,31 @@ class Runtime:
         self._retired = before
         self._wire()
 
+    def refresh_adapter(self) -> str:
+        """Answer with the adapter that has been promoted meanwhile, unless another was asked for; never during a turn.
+
+        The model's weights are not loaded a second time; an adapter that cannot be served is replaced by the next best.
+
+        Returns:
+            What the user has to know about the adapter, once; else "".
+        """
+        now = served_version(self.settings.adapters_folder)
+        if now != self._adapters and not self.settings.model.adapter and self._adapted:
+            self.use_model(self.settings)
+        self._adapters = now
+        note = getattr(self.model, "adapter_note", "")
+        said, self._said = self._said, note
+        return note if note != said else ""
+
+    @property
+    def _adapted(self) -> bool:
+        """Whether the model is one that adapters are chosen for, and not one that was given ready-made."""
+        return self._own and hasattr(self.model, "adapter_name")
+
     def use_model(self, settings: Settings) -> None:
         """Change the model; the old one stays if the new one cannot be built."""
         model = self._load_model(settings)
-        self.settings, self.model = settings, model
+        self.settings, self.model, self._own = settings, model, True
         self._wire()
 
     def _wire(self) -> None:
@@ -256,7 +284,7 @@ class Runtime:
             usage=Usage(**state.get("usage", {})),
             timings=Timings(**timings, total=clock.elapsed()),
             model=self.settings.model.name,
-            adapter=self.settings.model.adapter,
+            adapter=getattr(self.model, "adapter_name", self.settings.model.adapter),
             prompt_version=prompts.version(),
             created_at=state["started_at"],
             query=state.get("query", ""),
@@ -300,6 +328,15 @@ class Runtime:
             if index is not None:
                 index.close()
         self._stack.close()
+
+
+def _warm(model: BaseChatModel) -> None:
+    """Load a local model, and compute what every prompt begins with."""
+    warm = getattr(model, "warm", None)
+    if warm is not None:
+        from langchain_core.messages import SystemMessage
+
+        warm([SystemMessage(prompts.SYSTEM)])
 
 
 class _InBackground(Generic[T]):

@@ -52,7 +52,7 @@ class ChatSession:
         settings: configuration; default: `load_settings()`.
         thread_id: continue this thread; default: a new one.
         model: a model spec ("ollama:llama3.2") or a ready `BaseChatModel`; default: as configured.
-        adapter: path of a LoRA adapter for a local model.
+        adapter: a LoRA adapter for a local model: its name, its path, or "none"; default: as configured.
     """
 
     def __init__(

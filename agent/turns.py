@@ -43,7 +43,8 @@ class ThreadTurns:
         runtime.refresh_documents()
         runtime.deps.clock = Clock(cancelled)
         runtime.finished = None
-        notes = self._opening_notes() if start else []
+        about_adapter = runtime.refresh_adapter()
+        notes = [*filter(None, [about_adapter]), *self._opening_notes()] if start else []
         yield from map(Note, notes)
         if start:
             runtime.ledger.withdraw(self._thread_id, "another question was asked")

@@ -1,5 +1,9 @@
 """One llama.cpp model in this process, shared by all chat models that name the same file.
 
+Its adapters are switched on per request. llama.cpp takes them only while it loads a model, so one that comes later
+(promoted, or of another conversation) means a restart, in well under a second as the weights stay in the page cache.
+Requests in flight end on the server they began on, which is freed after the last of them.
+
 A request runs on a thread of its own, because llama.cpp blocks its caller; chunks come out of a small
 buffer. Dropping the iterator stops the model at its next token.
 """
@@ -14,6 +18,7 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +34,33 @@ _engines_lock = threading.Lock()
 _running: weakref.WeakSet[_Request] = weakref.WeakSet()
 
 
-def shared_engine(path: Path, adapters: tuple[Path, ...], context: int, threads: int) -> Engine:
+def shared_engine(path: Path, context: int, threads: int) -> Engine:
     """The engine for these arguments; it lives as long as somebody holds it."""
-    key = (path, adapters, context, threads)
+    key = (path, context, threads)
     with _engines_lock:
         engine = _engines.get(key)
         if engine is None:
-            engine = _engines[key] = Engine(path, adapters, context, threads)
+            engine = _engines[key] = Engine(path, context, threads)
         return engine
+
+
+class AdapterSet:
+    """The adapters that one chat model wants at hand; they stay loaded as long as this lives.
+
+    Args:
+        paths: LoRA files (GGUF), absolute or relative.
+    """
+
+    def __init__(self, paths: tuple[Path, ...] = ()) -> None:
+        self.paths = paths
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A llama.cpp server and the adapters it holds, in the order by which requests name them."""
+
+    server: Any
+    adapters: tuple[Path, ...]
 
 
 class Engine:
@@ -44,17 +68,17 @@ class Engine:
 
     Args:
         path: a GGUF model.
-        adapters: LoRA files for it, switched on per request by their position here.
         context: tokens per conversation.
         threads: 0 measures how many cores are free when the model is loaded.
     """
 
-    def __init__(self, path: Path, adapters: tuple[Path, ...], context: int, threads: int) -> None:
-        self.path, self.adapters, self.context = path, adapters, context
+    def __init__(self, path: Path, context: int, threads: int) -> None:
+        self.path, self.context = path, context
         self._threads = threads
         self._clock = CpuClock()
         self._lock = threading.RLock()
-        self._server: Any = None
+        self._loaded: _Loaded | None = None
+        self._sets: weakref.WeakSet[AdapterSet] = weakref.WeakSet()
         self._key = secrets.token_urlsafe(24)
         self._tokenizer: Tokenizer | None = None
 
@@ -65,10 +89,7 @@ class Engine:
         Raises:
             ModelFileInvalid: llama.cpp refuses the model or an adapter.
         """
-        with self._lock:
-            if self._server is None:
-                self._server = self._load()
-            return self._server
+        return self._ready(AdapterSet()).server
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -78,18 +99,28 @@ class Engine:
                 self._tokenizer = Tokenizer(self.server.listening_address, self._key)
             return self._tokenizer
 
-    def stream(self, body: dict[str, Any], timeout: float) -> Generator[dict[str, Any], None, None]:
+    def wants(self, adapters: AdapterSet) -> None:
+        """Have adapters at hand from the next request on; nothing is loaded yet."""
+        with self._lock:
+            self._sets.add(adapters)
+
+    def stream(
+        self, body: dict[str, Any], timeout: float, adapters: AdapterSet | None = None, chosen: Path | None = None
+    ) -> Generator[dict[str, Any], None, None]:
         """Chunks of a chat completion, parsed, as OpenAI's API has them.
 
         Args:
             body: the request.
             timeout: seconds without a sign of progress before giving up.
+            adapters: what the asking model wants at hand.
+            chosen: the one of them that this request is answered with; None for none.
 
         Raises:
             ModelTimeout, ContextOverflow, ModelError.
+            ModelFileInvalid: llama.cpp refuses the model or an adapter.
         """
         chunks: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        with closing(_Request(self.server, body, chunks.put)) as request:
+        with closing(self._begin(adapters or AdapterSet(), chosen, body, chunks.put)) as request:
             while True:
                 try:
                     chunk = chunks.get(timeout=timeout)
@@ -100,7 +131,9 @@ class Engine:
                 request.taken()
                 yield _checked(chunk)
 
-    async def astream(self, body: dict[str, Any], timeout: float) -> AsyncGenerator[dict[str, Any], None]:
+    async def astream(
+        self, body: dict[str, Any], timeout: float, adapters: AdapterSet | None = None, chosen: Path | None = None
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """`stream` for an event loop, which it never blocks."""
         loop = asyncio.get_running_loop()
         chunks: asyncio.Queue[Any] = asyncio.Queue()
@@ -109,8 +142,13 @@ class Engine:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(chunks.put_nowait, chunk)
 
-        server = self._server or await asyncio.to_thread(lambda: self.server)
-        with closing(_Request(server, body, put)) as request:
+        begun = asyncio.ensure_future(asyncio.to_thread(self._begin, adapters or AdapterSet(), chosen, body, put))
+        try:
+            await asyncio.shield(begun)
+        except asyncio.CancelledError:
+            begun.add_done_callback(_abandon)
+            raise
+        with closing(begun.result()) as request:
             while True:
                 try:
                     async with asyncio.timeout(timeout):
@@ -127,27 +165,58 @@ class Engine:
         with self._lock:
             if self._tokenizer is not None:
                 self._tokenizer.close()
-            self._server = self._tokenizer = None
+            self._loaded = self._tokenizer = None
 
-    def _load(self) -> Any:
+    def _begin(
+        self, adapters: AdapterSet, chosen: Path | None, body: dict[str, Any], put: Callable[[Any], None]
+    ) -> _Request:
+        """Start a request; under the lock, so that no restart comes between loading and asking."""
+        with self._lock:
+            loaded = self._ready(adapters)
+            lora = [{"id": place, "scale": float(path == chosen)} for place, path in enumerate(loaded.adapters)]
+            return _Request(self, loaded.server, body | {"lora": lora}, put)
+
+    def _ready(self, adapters: AdapterSet) -> _Loaded:
+        """The server with these adapters, started or started again where it must be."""
+        with self._lock:
+            loaded = self._loaded
+            missing = tuple(path for path in adapters.paths if loaded is None or path not in loaded.adapters)
+            if loaded is not None and not missing:
+                return loaded
+            wanted = {path for others in list(self._sets) for path in others.paths}
+            kept = tuple(path for path in loaded.adapters if path in wanted) if loaded else ()
+            if not any(request.engine is self and request.running for request in list(_running)):
+                loaded = self._loaded = None  # nobody needs it: its context's memory goes before more is taken
+            self._loaded = self._load((*kept, *missing), tuple(sorted(wanted - {*kept, *missing})))
+            if self._tokenizer is not None:
+                self._tokenizer.move(self._loaded.server.listening_address)
+            return self._loaded
+
+    def _load(self, needed: tuple[Path, ...], others: tuple[Path, ...] = ()) -> _Loaded:
+        """A server with the adapters that are needed, and those that others want if they can be loaded, too."""
+        adapters = needed + others
         threads = free_threads(self._clock, self._threads)
         try:
-            return start_server(
+            server = start_server(
                 self.path,
                 context=self.context,
                 threads=threads,
                 slots=SLOTS,
-                adapters=self.adapters,
+                adapters=adapters,
                 api_key=self._key,
             )
         except RuntimeError as error:
-            raise _unloadable(self.path, self.adapters) from error
+            if others:
+                return self._load(needed)
+            raise _unloadable(self.path, needed) from error
+        return _Loaded(server, adapters)
 
 
 class _Request:
     """A request in flight. `put` receives its chunks, then None; an exception stands for a failure."""
 
-    def __init__(self, server: Any, body: dict[str, Any], put: Callable[[Any], None]) -> None:
+    def __init__(self, engine: Engine, server: Any, body: dict[str, Any], put: Callable[[Any], None]) -> None:
+        self.engine = engine
         self._put = put
         self._room = threading.Semaphore(_BUFFER)
         self._stopped = False
@@ -169,6 +238,11 @@ class _Request:
             self._put(chunk)
         return self._stopped
 
+    @property
+    def running(self) -> bool:
+        """Whether the model is still working on it."""
+        return self._thread.is_alive()
+
     def taken(self) -> None:
         """The reader took a chunk; there is room for another."""
         self._room.release()
@@ -181,6 +255,12 @@ class _Request:
     def join(self) -> None:
         """Wait until the model has stopped."""
         self._thread.join(timeout=5)
+
+
+def _abandon(begun: asyncio.Future[_Request]) -> None:
+    """Stop a request whose asker went away before it had begun."""
+    if not begun.cancelled() and begun.exception() is None:
+        begun.result().close()
 
 
 @atexit.register

@@ -40,7 +40,9 @@ _LONGEST_REASON = 300
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
-def build(name: str, settings: ModelSettings, models_folder: Path) -> BaseChatModel:
+def build(
+    name: str, settings: ModelSettings, models_folder: Path, adapters_folder: Path | None = None
+) -> BaseChatModel:
     """The checkpoint in the folder `name`, as a local model.
 
     Raises:
@@ -49,7 +51,8 @@ def build(name: str, settings: ModelSettings, models_folder: Path) -> BaseChatMo
     """
     from agent.models import local
 
-    return local.build(str(convert(Path(name).expanduser(), models_folder)), settings, models_folder)
+    path = convert(Path(name).expanduser(), models_folder)
+    return local.build(str(path), settings, models_folder, adapters_folder)
 
 
 def convert(folder: Path, models_folder: Path) -> Path:

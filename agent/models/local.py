@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, closing
 from pathlib import Path
@@ -20,36 +19,44 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, PrivateAttr, ValidationError
 
+from agent.adapters import FILE, NONE, choose_adapter
 from agent.config import ModelSettings
 from agent.errors import ConfigError, ModelError, ModelNotFound
 from agent.models.conversation import to_turns
-from agent.models.engine import Engine, shared_engine
+from agent.models.engine import AdapterSet, Engine, shared_engine
 from agent.models.exchange import Exchange
 from agent.models.gguf_check import adapter_for, model_context
-from agent.models.tool_calls import ToolChoice
+from agent.models.tool_calls import ToolChoice, text_grammar
 
 # Tokens of context per conversation unless more is asked for; each thousand costs SmolLM2 46 MB.
 DEFAULT_CONTEXT = 4096
 _SAMPLING = ("temperature", "max_tokens", "seed", "top_p", "top_k", "min_p", "repeat_penalty")
 
 
-def build(name: str, settings: ModelSettings, models_folder: Path) -> BaseChatModel:
+def build(
+    name: str, settings: ModelSettings, models_folder: Path, adapters_folder: Path | None = None
+) -> BaseChatModel:
     """The model that "local:NAME" names.
 
     Args:
         name: "default", a path of a GGUF file, or the name of one in `models_folder`.
         settings: how it answers.
         models_folder: where prepared models are kept.
+        adapters_folder: where trained adapters are kept, and which of them is promoted.
 
     Raises:
-        ModelNotFound: no such file, or the bundled model is not installed.
+        ModelNotFound: no such file or adapter, or the bundled model is not installed.
         ModelFileInvalid: the model or an adapter is not a GGUF of the right kind.
         ConfigError: more context than the model was trained for.
     """
+    path = _find(name, models_folder)
+    adapter = choose_adapter(settings.adapter, path, adapters_folder, bundled=name == "default")
     return LocalChatModel(
-        path=_find(name, models_folder),
+        path=path,
         model_name=name,
-        adapters=tuple(Path(part).expanduser() for part in settings.adapter.split(os.pathsep) if part),
+        adapters=adapter.paths,
+        adapter_name=adapter.name,
+        adapter_note=adapter.note,
         temperature=settings.temperature,
         seed=settings.seed,
         max_tokens=settings.max_tokens,
@@ -78,13 +85,15 @@ class LocalChatModel(BaseChatModel):
     """A LangChain chat model over an in-process llama.cpp.
 
     The file is checked at once and loaded by the first request, or by `warm`. Models of the same file,
-    adapters, context and threads share one copy in memory. Any call also takes `adapter=` (the stem or
-    path of a loaded adapter, "" for none), `stop`, `temperature`, `seed`, `max_tokens`, `top_p`, `top_k`,
-    `min_p`, `repeat_penalty` and `response_format` (`json_schema` or `json_object`).
+    context and threads share one copy in memory, whatever their adapters. Any call also takes `adapter=` (the
+    stem, folder's name or path of one of `adapters`, "" or "none" for none), `stop`, `temperature`, `seed`,
+    `max_tokens`, `top_p`, `top_k`, `min_p`, `repeat_penalty` and `response_format` (`json_schema` or `json_object`).
 
     Attributes:
         path: the GGUF file.
         adapters: LoRA files for it (GGUF); the first is used unless a call says otherwise.
+        adapter_name: what answers of the first are marked with in the records.
+        adapter_note: what the user has to know about the choice of the adapter, if anything.
         context_tokens: per conversation; 0 takes 4096, or less where the model was trained on less.
         timeout: seconds without progress before `ModelTimeout`.
         threads: 0 measures how many cores are free.
@@ -98,6 +107,8 @@ class LocalChatModel(BaseChatModel):
     path: Path
     model_name: str = ""
     adapters: tuple[Path, ...] = ()
+    adapter_name: str = ""
+    adapter_note: str = ""
     temperature: float = 0.0
     seed: int | None = None
     max_tokens: int = 256
@@ -106,6 +117,7 @@ class LocalChatModel(BaseChatModel):
     threads: int = 0
 
     _engine: Engine = PrivateAttr()
+    _wanted: AdapterSet = PrivateAttr()
 
     def model_post_init(self, context: Any, /) -> None:
         """Check the files and find the engine; nothing is loaded yet."""
@@ -122,7 +134,9 @@ class LocalChatModel(BaseChatModel):
         self.model_name = self.model_name or self.path.stem
         if self.profile is None:
             self.profile = ModelProfile(max_input_tokens=self.context_tokens, tool_calling=True, structured_output=True)
-        self._engine = shared_engine(self.path, self.adapters, self.context_tokens, self.threads)
+        self._engine = shared_engine(self.path, self.context_tokens, self.threads)
+        self._wanted = AdapterSet(self.adapters)
+        self._engine.wants(self._wanted)
 
     @property
     def _llm_type(self) -> str:
@@ -141,8 +155,33 @@ class LocalChatModel(BaseChatModel):
         """
         exchange = self._exchange(messages or [HumanMessage("Hello")], None, {"max_tokens": 1})
         body = exchange.next_request()
-        for _ in self._engine.stream(body or {}, self.timeout):
+        for _ in self._engine.stream(body or {}, self.timeout, self._wanted, self._chosen(None)):
             pass
+
+    def log_probabilities(
+        self, messages: Sequence[BaseMessage], reply: str, *, adapter: str | None = None
+    ) -> list[float]:
+        """The natural logarithm of each token's probability in a reply that is given.
+
+        A grammar that admits nothing else leads the model through the reply; reported is how likely each token was
+        without it. Where a text can be cut into tokens in several ways, the way is the one the model finds likelier;
+        llama.cpp leaves out tokens that are a part of one character only.
+
+        Raises:
+            ModelError: the reply is empty, or llama.cpp did not keep to it; else as any call.
+        """
+        wanted = {"adapter": adapter, "max_tokens": 2 * len(reply.encode()) + 8, "temperature": 0.0}
+        body = self._exchange(messages, None, wanted).next_request() or {}
+        body |= {"grammar": text_grammar(reply), "logprobs": True, "top_logprobs": 1, "repeat_penalty": 1.0}
+        found: list[float] = []
+        written = ""
+        for chunk in self._engine.stream(body, self.timeout, self._wanted, self._chosen(adapter)):
+            for choice in chunk["choices"]:
+                written += choice["delta"].get("content") or ""
+                found += [token["logprob"] for token in (choice.get("logprobs") or {}).get("content") or ()]
+        if not reply or written != reply:
+            raise ModelError("The model could not be led through the given reply.", fix="Give another text.")
+        return found
 
     def close(self) -> None:
         """Free the weights' memory, also for models that share them; the next call loads them again."""
@@ -176,6 +215,8 @@ class LocalChatModel(BaseChatModel):
         """
         formatted = [convert_to_openai_tool(tool) for tool in tools]
         ToolChoice.of(formatted, tool_choice)
+        if "ls_structured_output_format" in kwargs:  # LangChain's structured output reads the first call alone
+            kwargs.setdefault("parallel_tool_calls", False)
         return self.bind(tools=formatted, tool_choice=tool_choice, **kwargs)
 
     def with_structured_output(
@@ -211,9 +252,9 @@ class LocalChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        exchange = self._exchange(messages, stop, kwargs)
+        exchange, chosen = self._exchange(messages, stop, kwargs), self._chosen(kwargs.get("adapter"))
         while (body := exchange.next_request()) is not None:
-            with closing(self._engine.stream(body, self.timeout)) as raw:
+            with closing(self._engine.stream(body, self.timeout, self._wanted, chosen)) as raw:
                 for item in raw:
                     if text := exchange.feed(item):
                         chunk = ChatGenerationChunk(message=AIMessageChunk(content=text))
@@ -229,9 +270,9 @@ class LocalChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
-        exchange = self._exchange(messages, stop, kwargs)
+        exchange, chosen = self._exchange(messages, stop, kwargs), self._chosen(kwargs.get("adapter"))
         while (body := exchange.next_request()) is not None:
-            async with aclosing(self._engine.astream(body, self.timeout)) as raw:
+            async with aclosing(self._engine.astream(body, self.timeout, self._wanted, chosen)) as raw:
                 async for item in raw:
                     if text := exchange.feed(item):
                         chunk = ChatGenerationChunk(message=AIMessageChunk(content=text))
@@ -248,26 +289,30 @@ class LocalChatModel(BaseChatModel):
             "stream_options": {"include_usage": True},
             "return_progress": True,  # a sign of life, and a chance to cancel, in the middle of a long prompt
             "stop": stop or [],
-            **self._adapter(kwargs.get("adapter")),
         }
-        choice = ToolChoice.of(kwargs.get("tools") or (), kwargs.get("tool_choice"))
+        several = kwargs.get("parallel_tool_calls", True) is not False
+        choice = ToolChoice.of(kwargs.get("tools") or (), kwargs.get("tool_choice"), several=several)
         schema = _schema(kwargs.get("response_format"))
-        return Exchange(messages, parameters, choice, self._is_control, schema)
+        end = self._engine.tokenizer.reply_end if choice.tools and not choice.forced else ""
+        return Exchange(messages, parameters, choice, self._is_control, schema, end)
 
     def _is_control(self, text: str) -> bool:
         return self._engine.tokenizer.is_control(text)
 
-    def _adapter(self, name: str | None) -> dict[str, Any]:
-        """The request's choice of adapter: the first by default, none for ""."""
-        chosen = name if name is not None else str(self.adapters[0]) if self.adapters else ""
-        known = [{path.stem, str(path)} for path in self.adapters]
-        if chosen and not any(chosen in names for names in known):
-            loaded = ", ".join(path.stem for path in self.adapters) or "none"
-            raise ModelNotFound(
-                f'The adapter "{chosen}" is not loaded with this model (loaded: {loaded}).',
-                fix="Name its file in model.adapter.",
-            )
-        return {"lora": [{"id": i, "scale": float(chosen in names)} for i, names in enumerate(known)]}
+    def _chosen(self, name: str | None) -> Path | None:
+        """The adapter of a request: the first by default, none for "" and "none"."""
+        if name is None:
+            return self.adapters[0] if self.adapters else None
+        if name in ("", NONE):
+            return None
+        for path in self.adapters:
+            if name in (path.stem, path.parent.name, str(path)):
+                return path
+        loaded = ", ".join(path.parent.name if path.name == FILE else path.stem for path in self.adapters) or "none"
+        raise ModelNotFound(
+            f'The adapter "{name}" is not loaded with this model (loaded: {loaded}).',
+            fix="Name its file in model.adapter.",
+        )
 
 
 def _own_errors(chain: Runnable[LanguageModelInput, Any]) -> Runnable[LanguageModelInput, Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from importlib import import_module, metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from agent.config import ModelSettings, Settings, load_settings
@@ -19,7 +18,7 @@ from agent.errors import ConfigError, ModelNotFound
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    Builder = Callable[[str, ModelSettings, Path], BaseChatModel]
+    Builder = Callable[..., BaseChatModel]  # (name, ModelSettings, models_folder)
 
 ENTRY_POINT_GROUP = "ratchet.models"
 
@@ -29,6 +28,7 @@ PROVIDERS: dict[str, str] = {
     "openai": "agent.models.openai:build",
     "hf": "agent.models.hf:build",
 }
+_ADAPTED = ("local", "hf")
 
 
 def build_chat_model(spec: str, settings: Settings | None = None, **overrides: Any) -> BaseChatModel:
@@ -51,7 +51,9 @@ def build_chat_model(spec: str, settings: Settings | None = None, **overrides: A
     settings = settings or load_settings()
     module, _, function = providers[prefix].partition(":")
     builder = cast("Builder", getattr(import_module(module), function))
-    return builder(name, override(settings.model, overrides), settings.models_folder)
+    # Only llama.cpp serves adapters; the interface that other packages build on stays as it is.
+    adapters = {"adapters_folder": settings.adapters_folder} if prefix in _ADAPTED else {}
+    return builder(name, override(settings.model, overrides), settings.models_folder, **adapters)
 
 
 def known_providers() -> dict[str, str]:
