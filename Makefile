@@ -73,7 +73,7 @@ ui share serve:
 
 .venv/.ready-torch: .venv/.ready-dev
 	@echo "Installing PyTorch and what fine-tuning needs"
-	@$(PIP) -e ".[finetune]" || $(FAILED)
+	@$(PIP) -e ".[finetune,track]" || $(FAILED)
 	@touch $@
 
 # Without bubblewrap its tests are skipped, so it is installed where that takes no question and no password.

@@ -1,0 +1,40 @@
+"""The loss of packed sequences, with logits only where something is predicted.
+
+SmolLM2's head is as large as a quarter of all its other weights; most tokens of a prompt are never predicted, so most
+of the head's work would be thrown away.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name every reader of PyTorch code expects
+
+if TYPE_CHECKING:
+    from finetune.training.packing import Batch
+
+
+def hidden_states(model: Any, batch: Batch) -> torch.Tensor:
+    """The last hidden states at the places from which something is predicted: [m, width]."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    hidden = inner.model(
+        input_ids=batch.ids, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False
+    ).last_hidden_state
+    return torch.as_tensor(hidden.flatten(0, 1)[batch.flat])
+
+
+def token_losses(model: Any, batch: Batch) -> torch.Tensor:
+    """The cross-entropy of each predicted token, in nats: [m]."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    logits = inner.lm_head(hidden_states(model, batch))
+    return F.cross_entropy(logits.float(), batch.labels, reduction="none")
+
+
+def supervised_loss(model: Any, batch: Batch) -> tuple[torch.Tensor, int]:
+    """The summed cross-entropy of the predicted tokens, and their number.
+
+    The sum is returned so that the caller can divide by the targets of a whole optimizer step: the mean of the means of
+    its parts would weigh tokens of short replies more.
+    """
+    return token_losses(model, batch).sum(), int(batch.labels.numel())
