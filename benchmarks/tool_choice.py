@@ -12,7 +12,6 @@ A call is right when the tool and every argument are: texts compared without cas
 from __future__ import annotations
 
 import json
-import math
 import re
 import sys
 import time
@@ -26,6 +25,7 @@ from agent.errors import ModelError
 from agent.tool_choice import ToolIndex, choose_offer
 from benchmarks.measure import Table, arguments, machine, publish, summarize
 from benchmarks.tool_items import Item, load
+from finetune.evaluation.statistics import wilson
 from tools.spec import ToolSpec
 
 SETS = {"seal_tools": "Seal-Tools", "snips": "SNIPS", "none": "no tool needed"}
@@ -224,10 +224,8 @@ def rate(part: int, whole: int) -> str:
     """A rate in per cent with its 95 % interval (Wilson 1927): "92 (87–95)"."""
     if not whole:
         return "–"
-    z, share = 1.96, part / whole
-    middle = (share + z * z / (2 * whole)) / (1 + z * z / whole)
-    reach = z / (1 + z * z / whole) * math.sqrt(share * (1 - share) / whole + z * z / (4 * whole * whole))
-    return f"{100 * share:.0f} % ({100 * max(0, middle - reach):.0f}–{100 * min(1, middle + reach):.0f})"
+    found = wilson(part, whole)
+    return f"{100 * found.value:.0f} % ({100 * found.low:.0f}–{100 * found.high:.0f})"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Items through the runtime that serves, scores, intervals, and the gate that decides."""

@@ -1,0 +1,57 @@
+"""Sets of questions that models are compared on: from public development data, of our own, and from a data set's split.
+
+Data: Schema-Guided Dialogue (CC BY-SA 4.0), SNIPS (CC0), Seal-Tools (Apache-2.0), HaluEval (MIT), SQuAD 2.0
+(CC BY-SA 4.0), GSM8K (MIT); the formats, refusals and general questions are ours and are always there.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from finetune.default.public_data import DATA, chance_of
+from finetune.errors import EvaluationError
+from finetune.evaluation.items import EvaluationItem
+
+# Suite → the module that makes it.
+_MODULES: Mapping[str, str] = {
+    "seal_tools": "tool_calls",
+    "snips": "tool_calls",
+    "sgd": "dialogues",
+    "none": "no_tool",
+    "squad": "passages",
+    "gsm8k": "problems",
+    "perplexity": "texts",
+    "formats": "built_in",
+    "refusals": "built_in",
+    "general": "built_in",
+}
+NAMES = tuple(_MODULES)
+BUILT_IN = ("formats", "refusals", "general")  # need no data beside the program
+
+
+def load_suite(name: str, limit: int = 0, *, seed: int = 0, data: Path = DATA) -> tuple[EvaluationItem, ...]:
+    """The items of a suite in an order that depends on the seed alone: fewer are the first of more.
+
+    Args:
+        name: one of `NAMES`.
+        limit: how many at most; 0 for all.
+        seed: of what is drawn by chance: which tools stand beside the right one, and the order.
+        data: the folder of public data sets.
+
+    Raises:
+        EvaluationError: there is no such suite, or its data is not there.
+    """
+    if name not in _MODULES:
+        raise EvaluationError(f'There is no suite "{name}".', fix=f"Known are {', '.join(NAMES)}.")
+    module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    try:
+        items: list[EvaluationItem] = module.items(name, data, seed)
+    except FileNotFoundError as error:
+        raise EvaluationError(
+            f"The data of the suite {name} is not there: {error.filename}.",
+            fix=f"Put the public data into {data}, or choose among {', '.join(BUILT_IN)}.",
+        ) from error
+    chance_of(f"{name}-order-{seed}").shuffle(items)
+    return tuple(items[:limit] if limit else items)
