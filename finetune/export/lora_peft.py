@@ -1,0 +1,91 @@
+"""A GGUF adapter back as PEFT's files, so that training can go on from it; the inverse of `lora_gguf`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.errors import StorageError
+from finetune.errors import AdapterInvalid
+from finetune.export.base_layout import BaseLayout
+from finetune.export.lora_gguf import check_gguf_adapter
+from finetune.export.lora_weights import CONFIG, WEIGHTS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def gguf_to_peft(adapter: Path, base: Path, folder: Path) -> Path:
+    """Write `adapter_config.json` and `adapter_model.safetensors`; the folder is there whole or not at all.
+
+    Args:
+        adapter: the GGUF adapter.
+        base: the GGUF file of its base model.
+        folder: what to write; one that is there is replaced.
+
+    Returns:
+        `folder`.
+
+    Raises:
+        AdapterInvalid, BaseMismatch: it is no adapter, or not one of this base, or corrects what is no linear layer.
+        StorageError: it cannot be written.
+    """
+    from safetensors.numpy import save_file
+
+    check_gguf_adapter(adapter, base)
+    weights, config = _converted(adapter, BaseLayout.read(base))
+    work = folder.with_name(f".{folder.name}.new")
+    try:
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        save_file(weights, work / WEIGHTS, metadata={"format": "pt"})
+        (work / CONFIG).write_text(json.dumps(config, indent=1), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        work.rename(folder)
+    except OSError as error:
+        raise StorageError(f"{folder} could not be written: {error.strerror or error}.", fix="Make room.") from error
+    return folder
+
+
+def _converted(adapter: Path, layout: BaseLayout) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The weights by PEFT's names, and its configuration."""
+    import numpy as np
+    from gguf import GGUFReader, Keys, quants
+
+    reader = GGUFReader(adapter)
+    field = reader.fields.get(Keys.Adapter.LORA_ALPHA)
+    alpha = float(field.contents()) if field else 0.0
+    weights: dict[str, np.ndarray] = {}
+    ranks: dict[str, int] = {}
+    for tensor in reader.tensors:
+        name, half = tensor.name[: -len(".lora_a")], tensor.name[-1]
+        module = layout.module_of(name)
+        if module is None:
+            raise AdapterInvalid(f"{adapter} corrects {name}, which is no linear layer.", fix="Train from another one.")
+        rows = quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
+        rows = layout.as_torch(name, rows) if half == "b" else rows
+        weights[f"base_model.model.{module}.lora_{half.upper()}.weight"] = np.ascontiguousarray(rows)
+        if half == "a":
+            ranks[module] = int(rows.shape[0])
+    return weights, _config(ranks, alpha, layout.path.stem)
+
+
+def _config(ranks: Mapping[str, int], alpha: float, base: str) -> dict[str, Any]:
+    rank = max(ranks.values())
+    others = {module: own for module, own in sorted(ranks.items()) if own != rank}
+    return {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base,
+        "r": rank,
+        "lora_alpha": alpha or rank,  # llama.cpp adds B A unscaled where there is no alpha
+        "rank_pattern": others,
+        "alpha_pattern": {} if alpha else others,
+        "target_modules": sorted(ranks),
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "inference_mode": True,
+    }
