@@ -1,0 +1,88 @@
+"""The data set of the adapter that ships with Ratchet: our own tool families and public training sets, in one mix.
+
+The shares follow what the adapter is for: mostly no call or one, sometimes several, among one to eight tools; short
+answers from passages, and saying that they hold none; a little conversation. Sets whose examples are long get fewer of
+them, as time on two cores is what is scarce.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+from finetune import suites
+from finetune.default import sources, talk
+from finetune.default.families import generate
+from finetune.default.public_data import chance_of
+from finetune.default.tool_files import ToolFamily, load_families
+from finetune.schema import DatasetSplits, Example
+
+# Examples of each source at scale 1, which is about 0.9 million tokens to compute.
+SHARES: Mapping[str, int] = {
+    "families": 3600,
+    "talk": 900,
+    "snips": 350,
+    "seal_tools": 200,
+    "sgd": 300,
+    "metatool": 200,
+    "clinc150": 250,
+    "gsm8k": 80,
+    "squad": 1300,
+    "halueval": 80,
+    "dolly": 300,
+    "conversations": 60,
+}
+_RUN = 12  # neighbours that stay together: about a box
+_HELD_OUT = 12  # one tool family in so many is for development alone
+_DEV = 160
+_MOST = 1_000_000  # more examples of families than anybody trains on
+
+
+def mix(seed: int = 0, scale: float = 1.0) -> DatasetSplits:
+    """The examples, those that share tools or passages next to each other.
+
+    Args:
+        seed: of everything that is drawn.
+        scale: times the shares above.
+
+    Raises:
+        DatasetError: a public set is not there.
+    """
+    tools = load_families()
+    learned = [tool for tool in tools if not is_held_out(tool)]
+    held = [tool for tool in tools if is_held_out(tool)]
+    dev = tuple(generate(held, seed, _DEV))
+    asked = evaluation_keys() | {example.key for example in dev}
+    train: list[Example] = []
+    for name, share in SHARES.items():
+        train += islice((one for one in _drawn(name, learned, seed) if one.key not in asked), round(share * scale))
+    return DatasetSplits(tuple(train), dev)
+
+
+def evaluation_keys() -> frozenset[str]:
+    """`Example.key` of everything that the suites ask, which is never trained on."""
+    return frozenset(item.key for name in suites.NAMES for item in suites.load_suite(name))
+
+
+def is_held_out(tool: ToolFamily) -> bool:
+    """Whether a tool is never trained on, so that it can show what is known of tools in general."""
+    return int(hashlib.sha256(tool.name.encode()).hexdigest(), 16) % _HELD_OUT == 0
+
+
+def _drawn(name: str, tools: Sequence[ToolFamily], seed: int) -> Iterator[Example]:
+    """The examples of a source, in runs of neighbours from all over it."""
+    if name == "families":
+        yield from generate(tools, seed, _MOST, chat_questions(seed))
+        return
+    found = talk.examples(seed) if name == "talk" else list(sources.examples(name, seed))
+    runs = [found[start : start + _RUN] for start in range(0, len(found), _RUN)]
+    chance_of(f"mix-{name}-{seed}").shuffle(runs)
+    for run in runs:
+        yield from run
+
+
+def chat_questions(seed: int, most: int = 1500) -> list[str]:
+    """Questions that need no tool at all."""
+    questions = [str(one.messages[-2]["content"]) for one in islice(sources.examples("dolly", seed), most)]
+    return [*talk.chat_requests(seed), *(question for question in questions if len(question) < 200)]
