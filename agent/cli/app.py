@@ -24,11 +24,12 @@ from agent.cli import (
     tools,
 )
 from agent.cli.output import prepare_streams
-from agent.cli.seam import Seam, invocation
+from agent.cli.plugins import WithPlugins
+from agent.cli.seam import invocation
 
 app = typer.Typer(
     name="ratchet",
-    cls=Seam,
+    cls=WithPlugins,
     epilog=exit_codes.EPILOG,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -13,6 +13,7 @@ import pytest
 from typer.main import get_command
 
 from agent.cli import app, exit_codes
+from agent.cli.plugins import WithPlugins
 from agent.cli.slash import COMMANDS
 from agent.config import Settings, describe
 from knowledge.loaders import LOADERS
@@ -120,6 +121,8 @@ def commands() -> dict[str, set[str]]:
 
     def walk(command: click.Command, name: str) -> None:
         found[name] = {option for parameter in command.params for option in parameter.opts + parameter.secondary_opts}
+        if isinstance(command, WithPlugins):
+            command.list_commands(None)  # looks for those that other packages add
         for child, inner in getattr(command, "commands", {}).items():
             walk(inner, f"{name} {child}".strip())
 
@@ -134,7 +137,7 @@ def test_commands_in_the_documentation_exist_with_their_options(path: Path) -> N
         words = rest.split()
         while words and words[0] in known[""] | {"--help"}:  # global options stand before the command
             words = words[1:]
-        name = next((" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in known), None)
+        name = next((" ".join(words[:n]) for n in (3, 2, 1) if " ".join(words[:n]) in known), None)
         if words and name is None:
             pytest.fail(f"there is no command `ratchet{rest}`")
         for option in (word.partition("=")[0] for word in words if word.startswith("-") and len(word) > 1):

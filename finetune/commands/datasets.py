@@ -1,0 +1,88 @@
+"""`dataset`: build one, or look at one."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent.cli.exit_codes import examples
+from agent.cli.output import foreign, print_json, shown_path
+from agent.cli.output import out as stdout
+from agent.cli.seam import Json, invocation
+
+if TYPE_CHECKING:
+    from agent.config import Settings
+    from finetune.dataset import BuildProgress
+
+group = typer.Typer(
+    help="Build data sets from feedback, files and documents, or look at one.",
+    epilog=examples("ratchet improve dataset build first", "ratchet improve dataset show first"),
+    no_args_is_help=True,
+)
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, or a folder.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    app.add_typer(group, name="dataset")
+
+
+@group.command(
+    epilog=examples(
+        "ratchet improve dataset build first",
+        "ratchet improve dataset build second --no-records --file faq.csv --documents default",
+    )
+)
+def build(
+    ctx: typer.Context,
+    name: Name,
+    records: Annotated[bool, typer.Option("--records/--no-records", help="Whether feedback is read.")] = True,
+    file: Annotated[
+        list[Path] | None, typer.Option(help="A file of examples; may be repeated.", metavar="FILE")
+    ] = None,
+    documents: Annotated[str, typer.Option(help="A collection to ask about.", metavar="COLLECTION")] = "",
+    seed: Annotated[int, typer.Option(help="Of the split and what is drawn by chance.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Build a data set: scrubbed, without duplicates, in parts that share nothing, with a card."""
+    from finetune.dataset import BuildSettings, build_dataset
+    from finetune.improvement.feedback import signals, sources
+    from finetune.improvement.options import ImproveOptions
+    from finetune.improvement.watching import ConsoleWatcher
+
+    settings = invocation(ctx).settings()
+    paths = tuple(str(path.expanduser().absolute()) for path in file or ())
+    options = ImproveOptions(records=records, files=paths, documents=documents, seed=seed)
+    with ExitStack() as opened, ConsoleWatcher().counting("examples") as count:
+
+        def on_progress(now: BuildProgress) -> None:
+            count(now.done, max(1, now.done))
+
+        chosen = sources(settings, options, signals(settings.database), opened)
+        made = build_dataset(chosen, _folder(settings, name), BuildSettings(seed=seed), on_progress=on_progress)
+    if as_json:
+        print_json({"path": str(made.path), "digest": made.digest, **made.card.to_json()})
+        return
+    stdout().print(foreign(made.card.to_markdown().rstrip()))
+    stdout().print(foreign(f"✓ {shown_path(made.path)}"))
+
+
+@group.command(epilog=examples("ratchet improve dataset show mine-1", "ratchet improve dataset show mine-1 --json"))
+def show(ctx: typer.Context, name: Name, as_json: Json = False) -> None:
+    """Show the card of a data set, after checking every byte of it."""
+    from finetune.dataset import load
+
+    found = load(_folder(invocation(ctx).settings(), name))
+    if as_json:
+        print_json({"path": str(found.path), "digest": found.digest, **found.card.to_json()})
+    else:
+        stdout().print(foreign(found.card.to_markdown().rstrip()))
+
+
+def _folder(settings: Settings, name: str) -> Path:
+    """A folder that is named as one, or a data set in the home."""
+    path = Path(name).expanduser()
+    return path.absolute() if path.name != name or path.is_dir() else settings.home / "datasets" / name

@@ -1,0 +1,157 @@
+"""The part of the user's feedback that is never trained on, by which the gate judges.
+
+What belongs together stays together: a conversation, the same question, a question that is nearly the same, and one
+that another answer leans on. What an earlier run has learned from is not held out later, and what was once held out is
+not learned from: the adapter that is served now may go back to that run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from finetune.dataset.splits import questions_of
+from finetune.improvement.feedback import LEAST_LEARNED, LEAST_TESTED, without_groups
+from finetune.improvement.folder import RunFolder
+from finetune.schema import Example
+from finetune.suites.own import items_of
+
+SHARE = 1 / 3  # of what can be asked; less where there is much
+MOST_TESTED = 150  # items; each is answered by two adapters
+ALIKE = 0.75  # Jaccard similarity of their content words from which two questions are nearly the same
+_TOO_LARGE = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """Keys of what runs before this one learned from, and of what they held out."""
+
+    learned: frozenset[str] = frozenset()
+    tested: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """What is learned from and what is measured with; `notes` are for people."""
+
+    train: tuple[Example, ...]
+    test: tuple[Example, ...]
+    notes: tuple[str, ...] = ()
+
+
+def earlier_runs(runs: Iterable[RunFolder]) -> Earlier:
+    """What the runs before this one learned and held out, as far as their data sets are still there.
+
+    Raises:
+        DatasetError: a data set is damaged.
+    """
+    from finetune.dataset.example_files import read_examples
+
+    keys: dict[str, set[str]] = {"train": set(), "test": set()}
+    for run in runs:
+        for part, found in keys.items():
+            if (path := run.dataset / f"{part}.jsonl").is_file():
+                found |= {key for example in read_examples(path) for key in questions_of(example)}
+    return Earlier(frozenset(keys["train"]), frozenset(keys["test"]))
+
+
+def hold_out(examples: Sequence[Example], earlier: Earlier | None = None) -> Divided:
+    """Divide examples, the same way every time.
+
+    Args:
+        examples: scrubbed and without duplicates.
+        earlier: what runs before this one did.
+    """
+    earlier = earlier or Earlier()
+    total = sum(map(_items, examples))
+    target = min(max(LEAST_TESTED, math.ceil(total * SHARE)), MOST_TESTED)
+    if (found := _divided(examples, _families(examples, grouped=True), target, earlier)) is not None:
+        return found
+    # All in a few conversations: questions are then kept apart rather than conversations.
+    apart = without_groups(examples)
+    found = _divided(apart, _families(apart, grouped=False), target, earlier)
+    note = "Too few conversations to hold out whole ones: questions were held out that are unlike the others."
+    return Divided(found.train, found.test, (note,)) if found else Divided(tuple(apart), (), (note,))
+
+
+def _divided(examples: Sequence[Example], families: list[list[int]], target: int, earlier: Earlier) -> Divided | None:
+    """The parts; None where too little would be on one side."""
+
+    def order(family: list[int]) -> tuple[bool, str]:
+        keys = {examples[at].key for at in family}
+        name = min(examples[at].group or examples[at].key for at in family)
+        return keys.isdisjoint(earlier.tested), hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
+
+    tested: set[int] = set()
+    count = 0
+    for family in sorted(families, key=order):
+        items = sum(_items(examples[at]) for at in family)
+        was_learned = any(not questions_of(examples[at]).isdisjoint(earlier.learned) for at in family)
+        if items and not was_learned and count < target and count + items <= _TOO_LARGE * target:
+            tested.update(family)
+            count += items
+    learned = sum(_items(example) for at, example in enumerate(examples) if at not in tested)
+    if count < LEAST_TESTED or learned < LEAST_LEARNED:
+        return None
+    return Divided(
+        tuple(example for at, example in enumerate(examples) if at not in tested),
+        tuple(example for at, example in enumerate(examples) if at in tested),
+    )
+
+
+def _items(example: Example) -> int:
+    return sum(1 for _ in items_of(example, "yours"))
+
+
+def _families(examples: Sequence[Example], *, grouped: bool) -> list[list[int]]:
+    """The numbers of the examples that must stay together."""
+    parent = list(range(len(examples)))
+
+    def root(at: int) -> int:
+        while parent[at] != at:
+            parent[at] = parent[parent[at]]
+            at = parent[at]
+        return at
+
+    first: dict[tuple[str, str], int] = {}
+    for at, example in enumerate(examples):
+        marks = [("question", question) for question in _questions(example)]
+        if grouped and example.group:
+            marks.append(("group", example.group))
+        for mark in marks:
+            parent[root(at)] = root(first.setdefault(mark, at))
+    for one, other in _alike([_words(example) for example in examples]):
+        parent[root(one)] = root(other)
+    families: dict[int, list[int]] = defaultdict(list)
+    for at in range(len(examples)):
+        families[root(at)].append(at)
+    return list(families.values())
+
+
+def _questions(example: Example) -> list[str]:
+    """All that the user says in it: what an answer leans on is a question of its own elsewhere."""
+    said = (str(message.get("content") or "") for message in example.messages if message["role"] == "user")
+    return [" ".join(text.split()).casefold() for text in said]
+
+
+def _words(example: Example) -> frozenset[str]:
+    from knowledge.analysis import terms
+
+    return frozenset(terms(_questions(example)[-1] if _questions(example) else ""))
+
+
+def _alike(worded: Sequence[frozenset[str]]) -> Iterator[tuple[int, int]]:
+    """Pairs that share most of their words, found by their rarest ones (prefix filtering; Chaudhuri et al., 2006)."""
+    spread = Counter(word for words in worded for word in words)
+    seen: dict[str, list[int]] = defaultdict(list)
+    for at, words in enumerate(worded):
+        ordered = sorted(words, key=lambda word: (spread[word], word))
+        rarest = ordered[: len(words) - math.ceil(ALIKE * len(words)) + 1]
+        for other in {other for word in rarest for other in seen[word]}:
+            if len(words & worded[other]) >= ALIKE * len(words | worded[other]):
+                yield at, other
+        for word in rarest:
+            seen[word].append(at)

@@ -1,0 +1,79 @@
+"""Against forgetting: examples of what the model could do before, and items that show whether it still can.
+
+Both are made here and need no data beside the program. Items ask for tools that no training of ours ever offers, and
+are drawn with a seed that none uses.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+from functools import cache
+
+from finetune.dataset.splits import held_out_in
+from finetune.default import mix
+from finetune.default.families import generate
+from finetune.default.tool_files import load_families
+from finetune.evaluation.items import EvaluationItem
+from finetune.improvement.lookups import lookups
+from finetune.schema import Example
+from finetune.suites import BUILT_IN, load_suite
+from finetune.suites.own import own_suite
+
+FEWEST = 64
+_CALLS = 0.65  # share of examples about tools; the others are conversation
+_LOOKUPS = 0.15  # and answers from passages
+_OWN_SEED = 1_000_003  # rehearsal's; the default adapter's training uses small ones
+_TEST_SEED = 7_000_003
+_RUN = 6  # neighbours that share tools stay together
+TOOLS, LOOKUPS = "tools", "lookups"
+GUARDS = (*BUILT_IN, TOOLS, LOOKUPS)
+
+
+def rehearsal(count: int, seed: int, held_out: Collection[str]) -> tuple[Example, ...]:
+    """Examples of what the packaged adapter was trained for.
+
+    Args:
+        count: how many, about.
+        seed: another one draws others.
+        held_out: keys of the items of the evaluation; none of them is among the examples.
+    """
+    if not count:
+        return ()
+    calls, passages = round(count * _CALLS), round(count * _LOOKUPS)
+    found = list(generate([tool for tool in load_families() if not mix.is_held_out(tool)], _OWN_SEED + seed, calls))
+    found += lookups(_OWN_SEED + seed, passages)
+    found += _talk(_OWN_SEED + seed, count - calls - passages)
+    spoiled = {example.key for example in held_out_in(found, held_out)}
+    return tuple(example for example in found if example.key not in spoiled)
+
+
+def guard_items(tools: int, suites: Collection[str] = GUARDS) -> tuple[EvaluationItem, ...]:
+    """What both adapters are asked besides the user's own questions, the same in every run.
+
+    Args:
+        tools: how many items about tools; the other suites have half as many, about passages somewhat more.
+        suites: of `GUARDS`.
+    """
+    items = [item for name in BUILT_IN if name in suites for item in load_suite(name, max(1, tools // 2))]
+    if TOOLS in suites:
+        items += _tool_items(tools)
+    if LOOKUPS in suites:
+        items += own_suite(lookups(_TEST_SEED, max(2, tools * 3 // 4)), LOOKUPS)
+    return tuple(items)
+
+
+@cache
+def _tool_items(count: int) -> tuple[EvaluationItem, ...]:
+    held = [tool for tool in load_families() if mix.is_held_out(tool)]
+    return own_suite(generate(held, _TEST_SEED, count), TOOLS, count)
+
+
+def _talk(seed: int, count: int) -> list[Example]:
+    """Dialogues in runs of neighbours from all over ours."""
+    from finetune.default.talk import examples
+
+    made = examples(seed)
+    runs = [made[start : start + _RUN] for start in range(0, len(made), _RUN)]
+    random.Random(f"rehearsal {seed}").shuffle(runs)  # noqa: S311 - to be repeatable, not to be secret
+    return [example for run in runs for example in run][:count]

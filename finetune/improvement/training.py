@@ -1,0 +1,137 @@
+"""The recipe, in the time that is given; and whether the result answers alike in both runtimes."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finetune.training.installed import check_torch
+
+if TYPE_CHECKING:
+    from finetune.improvement.options import ImproveOptions
+    from finetune.schema import DatasetSplits, Example
+    from finetune.training.job import Job
+    from finetune.training.progress import Progress
+
+_CHECKED, _CHECKED_TOKENS = 10, 12  # prompts, and tokens of each answer, that both runtimes are compared by
+_ALIKE = 0.6  # share that must be; a mistaken conversion leaves next to none, rounding takes some
+_PREFERENCES = 1 / 3  # of the time, where corrections train as pairs, too
+_FIGURES = ("steps", "loss", "seconds", "tokens")
+_ENDED = {"time": "The time was up before the data was.", "data": "All of the data was learned from as often as asked."}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be trained.
+
+    Attributes:
+        splits: what to learn from.
+        out: folder of the training runs, which go on after an interruption.
+        base: the GGUF file of the model.
+        parent: folder of the adapter to go on from; None for the bare model.
+        options: of the loop.
+        on_progress: told after each step.
+        on_note: told what people should know.
+    """
+
+    splits: DatasetSplits
+    out: Path
+    base: Path
+    parent: Path | None
+    options: ImproveOptions
+    on_progress: Callable[[Progress], None] = lambda progress: None
+    on_note: Callable[[str], None] = lambda note: None
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What came of it: PEFT's folder, what the recipe was told, and figures."""
+
+    folder: Path
+    options: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+Trainer = Callable[[Task], Trained]
+Checker = Callable[[Path, Path, Path, Sequence["Example"]], str]
+
+
+def train(task: Task) -> Trained:
+    """Train with the recipe that was chosen, and then on pairs where that was asked for.
+
+    Raises:
+        RecipeError: PyTorch is missing, or an option is unknown.
+        TrainingInterrupted: Ctrl-C or SIGTERM; a checkpoint was written.
+        FinetuneError: as the recipe.
+    """
+    from finetune.schema import DatasetSplits
+    from finetune.training.job import Job
+
+    check_torch()
+    # Threads that wait by spinning take the processor from those that work.
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    options, splits = task.options, task.splits
+    pairs = tuple(example for example in splits.train if example.rejected is not None) if options.preferences else ()
+    told = options.training(1 - _PREFERENCES if len(pairs) > 1 else 1)
+    job = Job(splits, task.out / "learn", task.base, task.parent, task.on_progress, task.on_note)
+    folder, outcome = _run(options.recipe, job, told)
+    if len(pairs) > 1:
+        # A pair moves what is likelier, and takes smaller steps than an example to imitate.
+        chosen = options.training(_PREFERENCES) | {"learning_rate": 5e-5, "step_targets": 8}
+        known = {name: value for name, value in chosen.items() if name not in options.settings}
+        job = replace(job, splits=DatasetSplits(pairs), out=task.out / "prefer", parent=folder)
+        folder, _ = _run("dpo", job, known)
+    figures: dict[str, float] = {name: float(outcome[name]) for name in _FIGURES if name in outcome}
+    return Trained(folder, told, figures)
+
+
+def _run(recipe: str, job: Job, options: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """One training run; one that has come to its end is not made again."""
+    from finetune.recipes import build
+    from finetune.training.adapter_files import CONFIG, WEIGHTS
+    from finetune.training.runs import read_record
+
+    done = job.out / "adapter"
+    record = read_record(job.out)
+    if record and record.get("state") == "done" and (done / CONFIG).is_file() and (done / WEIGHTS).is_file():
+        return done, dict(record.get("outcome", {}))
+    chosen = build(recipe, job, options)
+    chosen.setup()
+    outcome = asdict(chosen.train())
+    job.on_note(f"{recipe}: {outcome['steps']:,} steps, loss {outcome['loss']:.3f}. {_ENDED[outcome['ended']]}")
+    return chosen.save(), outcome
+
+
+def check_conversion(base: Path, folder: Path, adapter: Path, examples: Sequence[Example]) -> str:
+    """Compare the trained adapter in PyTorch with the converted one in llama.cpp.
+
+    Args:
+        base: the GGUF file of the model.
+        folder: with PEFT's files.
+        adapter: the GGUF adapter.
+        examples: whose questions are put.
+
+    Returns:
+        What was found, for people.
+
+    Raises:
+        ExportError: they answer differently, beyond what rounding explains.
+    """
+    from finetune.export.check import check_answers
+    from finetune.training.base_model import load_base
+    from finetune.training.formatting import Renderer
+
+    loaded = load_base(base)
+    renderer = Renderer.of(loaded)
+    sequences = [sequence for example in examples[: 2 * _CHECKED] for sequence in renderer.render(example)[:1]]
+    asked = [list(one.ids)[: list(one.targets).index(True)] for one in sequences[:_CHECKED]]
+    prompts = [loaded.tokenizer.decode(ids, skip_special_tokens=False) for ids in asked]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # what PEFT asks it is old
+        found = check_answers(loaded, folder, (base, adapter), prompts, tokens=_CHECKED_TOKENS).require(_ALIKE)
+    same = found.prompts - len(found.unexplained)
+    return f"{same} of {found.prompts} prompts get the same answer in PyTorch and in llama.cpp"

@@ -1,0 +1,185 @@
+"""The loop from feedback to a served adapter: what it learns from, what it serves, and how it goes on when killed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from agent.adapters import choose_adapter
+from agent.config import Settings
+from agent.records import Records
+from finetune.errors import EvaluationError, GateRefused, ImproveBusy, TooLittleFeedback
+from finetune.improvement import measuring
+from finetune.improvement.feedback import LEAST_LEARNED, LEAST_TESTED, signals
+from finetune.improvement.folder import alone, latest, runs, unfinished
+from finetune.registry import AdapterRegistry
+from tests.finetune.improvement import loop
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(autouse=True)
+def wide_margins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "GUARDS", measuring.GUARDS)
+    loop.widen_margins()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return loop.home_with_feedback(tmp_path / "home")
+
+
+def served(settings: Settings) -> str:
+    return choose_adapter("", settings.home / "base.gguf", settings.adapters_folder).name.partition("@")[0]
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_the_loop_learns_measures_and_serves_what_is_better(settings: Settings) -> None:
+    done = loop.improvement(settings)
+    compared = done.go()
+    assert compared.verdict.promoted, compared.verdict.reasons
+    assert done.run.state == "waiting"
+    assert served(settings) == "", "nothing is served until it is approved"
+    done.promote("looks good")
+    assert served(settings) == "mine-1"
+    record = AdapterRegistry(settings.adapters_folder).verify("mine-1")
+    assert record.provenance.dataset == done.run.facts["dataset"]
+    assert (done.run.verdict / "verdict.md").is_file()
+
+
+def test_what_is_held_out_is_not_learned_from(settings: Settings) -> None:
+    done = loop.improvement(settings, rehearsal=0.5)
+    done.go()
+    asked = {item.messages[-1]["content"] for item in done.items() if item.suite == "yours"}
+    learned = {
+        message["content"]
+        for line in json.loads((done.run.path / "training" / "learned.json").read_text(encoding="utf-8"))
+        for message in line["messages"]
+    }
+    assert len(asked) >= LEAST_TESTED
+    assert sum(text.startswith("Where does the") for text in learned) >= LEAST_LEARNED
+    assert not asked & learned
+    assert any(not text.startswith(("Where does", "grove")) for text in learned), "something is rehearsed, too"
+
+
+def test_too_little_feedback_is_said_and_costs_nothing(tmp_path: Path) -> None:
+    settings = loop.home_with_feedback(tmp_path / "home", 12)
+    with pytest.raises(TooLittleFeedback, match="12 to learn from, and it takes 40"):
+        loop.improvement(settings).go()
+    assert not settings.adapters_folder.exists()
+
+
+def test_threads_without_consent_are_never_read(settings: Settings) -> None:
+    with closing(Records(settings.database)) as records:
+        for thread in records.threads()[:25]:
+            records.set_consent(thread.thread_id, False)
+    found = signals(settings.database)
+    assert (len(found.ids), found.withheld) == (10, 50)
+    with pytest.raises(TooLittleFeedback, match="without consent: 50"):
+        loop.improvement(settings).go()
+
+
+def test_a_refused_candidate_leaves_what_is_served_alone(settings: Settings) -> None:
+    first = loop.improvement(settings)
+    first.go()
+    first.promote()
+    loop.add_feedback(settings.home, range(60, 90))
+    done = loop.improvement(settings, "mine-2", open_model=loop.ignorant_model, seed=1)
+    compared = done.go()
+    assert [reason.kind for reason in compared.verdict.reasons] == ["not better"]
+    assert done.run.state == "refused"
+    assert served(settings) == "mine-1"
+    with pytest.raises(GateRefused, match="no better"):
+        done.promote()
+    record = AdapterRegistry(settings.adapters_folder).verify("mine-2")
+    assert record.provenance.parent == "mine-1", "training went on from what was served"
+
+
+def test_what_was_learned_once_is_never_held_out_later_and_the_other_way_round(settings: Settings) -> None:
+    loop.improvement(settings).go()
+    loop.add_feedback(settings.home, range(60, 120))
+    loop.improvement(settings, "mine-2").go()
+    first, second = (
+        {part: _asked(settings, name, part) for part in ("train", "test")} for name in ("mine-1", "mine-2")
+    )
+    assert first["train"] <= second["train"]
+    assert first["test"] <= second["test"]
+
+
+def _asked(settings: Settings, name: str, part: str) -> set[str]:
+    path = settings.home / "datasets" / name / f"{part}.jsonl"
+    return {str(line["messages"][0]["content"]) for line in lines(path)}  # type: ignore[index]
+
+
+def test_a_candidate_compared_with_another_adapter_is_not_served(settings: Settings) -> None:
+    done = loop.improvement(settings)
+    done.go()
+    other = loop.improvement(settings, "mine-2", seed=3)
+    other.go()
+    other.promote()
+    with pytest.raises(EvaluationError, match="mine-1 was compared with the bare model, and mine-2 is served since"):
+        done.promote()
+    assert served(settings) == "mine-2"
+
+
+def test_what_is_forgotten_is_seen(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the margins as they are
+    assert any(guard.metric == "seconds" for guard in measuring.GUARDS)
+
+    def forgetful(settings: Settings, adapters: object) -> object:
+        model = loop.learned_model(settings, adapters)  # type: ignore[arg-type]
+        knowing = model.reply
+        model.reply = lambda adapter, messages: (
+            knowing(adapter, messages)
+            if "nest, by list" in str(messages[-1].content)
+            else "I'm sorry, I can't help with that."
+            if adapter
+            else "Sure."
+        )
+        return model
+
+    compared = loop.improvement(settings, open_model=forgetful).go()  # type: ignore[arg-type]
+    worse = {reason.metric for reason in compared.verdict.reasons if reason.kind in ("worse", "too few")}
+    assert "compliance of refusals" in worse
+
+
+def test_one_run_at_a_time(settings: Settings) -> None:
+    with alone(settings.home), pytest.raises(ImproveBusy), alone(settings.home):
+        pass
+    with alone(settings.home):
+        pass
+
+
+@pytest.mark.parametrize("writes", range(9))
+def test_a_run_that_is_killed_goes_on_where_it_was(settings: Settings, writes: int) -> None:
+    """The state is written for the start, the data set, the parent, the adapter, the store, the comparison, the verdict
+    and the promotion: the process is killed before each of them.
+    """
+    code = (
+        f"from pathlib import Path; from tests.finetune.improvement.loop import run_and_die as go; "
+        f"go(Path({str(settings.home)!r}), {writes})"
+    )
+    died = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert died.returncode in (-9, 0), died.stderr
+    if (last := latest(settings.home)) is None:
+        again = loop.improvement(settings)
+        compared = again.go()
+        assert compared.verdict.promoted
+        last = again.run
+    if last.state == "waiting":
+        AdapterRegistry(settings.adapters_folder).promote(last.name)
+    assert served(settings) == "mine-1"
+    assert unfinished(settings.home) is None
+    assert [run.name for run in runs(settings.home)] == ["mine-1"]
+    assert len(lines(last.verdict / "items.jsonl")) == len(lines(last.verdict / "candidate.jsonl")) > 0
+    assert not list(settings.home.rglob(".new-*"))
+    asked = [line["id"] for line in lines(next(last.path.glob("replies-bare.jsonl")))[1:]]
+    assert len(asked) == len(set(asked)), "no item was put twice"
