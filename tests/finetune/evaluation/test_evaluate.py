@@ -17,9 +17,9 @@ from finetune.evaluation.evaluate import BLOCK, Contender, Progress, compare, ev
 from finetune.evaluation.items import Evaluation, EvaluationItem, ItemResult
 from finetune.evaluation.report import differences, markdown, table
 from finetune.evaluation.served import served_messages
+from tests.finetune.evaluation.test_metrics import WEATHER
 from tests.finetune.evaluations import evaluation, item
 from tests.finetune.scripted_model import Reply, ScriptedModel
-from tests.finetune.evaluation.test_metrics import WEATHER
 
 CALCULATOR = {
     "type": "function",
