@@ -180,13 +180,18 @@ class Records(Tables):
     def consent(self, thread_id: str) -> bool:
         """Whether a model may learn from a thread: as was set; else whether its user has judged an answer in it.
 
-        Who rates an answer, or chooses between two, gives it for that purpose. Nothing else is consent.
+        Who rates or corrects an answer, or chooses between two, gives it for that purpose. Nothing else is consent, a
+        mere comment neither.
         """
         said = self._read("SELECT given FROM consent WHERE thread_id = ?", thread_id)
         if said:
             return bool(said[0][0])
-        judged = "SELECT 1 FROM {} JOIN turns USING (turn_id) WHERE thread_id = ? LIMIT 1"
-        return any(self._read(judged.format(table), thread_id) for table in ("feedback", "choices"))
+        judged = (
+            "SELECT 1 FROM feedback JOIN turns USING (turn_id) WHERE thread_id = ? "
+            "AND (rating != 0 OR correction != '') LIMIT 1",
+            "SELECT 1 FROM choices JOIN turns USING (turn_id) WHERE thread_id = ? LIMIT 1",
+        )
+        return any(self._read(sql, thread_id) for sql in judged)
 
     def threads(self) -> list[ThreadSummary]:
         """All conversations, the most recently used first."""

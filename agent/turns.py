@@ -43,8 +43,8 @@ class ThreadTurns:
         runtime.refresh_documents()
         runtime.deps.clock = Clock(cancelled)
         runtime.finished = None
-        about_adapter = runtime.refresh_adapter()
-        notes = [*filter(None, [about_adapter]), *self._opening_notes()] if start else []
+        # A turn that goes on is finished by the adapter that began it.
+        notes = [*filter(None, [runtime.refresh_adapter()]), *self._opening_notes()] if start else []
         yield from map(Note, notes)
         if start:
             runtime.ledger.withdraw(self._thread_id, "another question was asked")

@@ -95,8 +95,9 @@ class Engine:
     def tokenizer(self) -> Tokenizer:
         """The model's tokenizer; loads the model on first use."""
         with self._lock:
+            server = self.server  # loaded again where it is gone: what counts tokens has moved then
             if self._tokenizer is None:
-                self._tokenizer = Tokenizer(self.server.listening_address, self._key)
+                self._tokenizer = Tokenizer(server.listening_address, self._key)
             return self._tokenizer
 
     def wants(self, adapters: AdapterSet) -> None:
@@ -183,11 +184,10 @@ class Engine:
             missing = tuple(path for path in adapters.paths if loaded is None or path not in loaded.adapters)
             if loaded is not None and not missing:
                 return loaded
-            wanted = {path for others in list(self._sets) for path in others.paths}
-            kept = tuple(path for path in loaded.adapters if path in wanted) if loaded else ()
+            wanted = {path for others in list(self._sets) for path in others.paths} - {*adapters.paths}
             if not any(request.engine is self and request.running for request in list(_running)):
                 loaded = self._loaded = None  # nobody needs it: its context's memory goes before more is taken
-            self._loaded = self._load((*kept, *missing), tuple(sorted(wanted - {*kept, *missing})))
+            self._loaded = self._load(adapters.paths, tuple(sorted(wanted)))
             if self._tokenizer is not None:
                 self._tokenizer.move(self._loaded.server.listening_address)
             return self._loaded

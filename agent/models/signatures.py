@@ -16,7 +16,7 @@ from typing import Any
 LONGEST_TOOL = 320  # characters of a tool's description; what is longer ends with its last whole sentence, or "…"
 LONGEST_ARGUMENT = 120
 LONGEST_CHOICES = 240  # characters of an enumeration
-_DEEPEST = 4  # levels of objects within objects that are spelled out
+_DEEPEST = 6  # levels of what lies within something else that are spelled out
 
 
 def signature(name: str, description: str, parameters: Mapping[str, Any]) -> str:
@@ -48,22 +48,22 @@ def _argument(name: str, schema: Any, required: bool, root: Mapping[str, Any], d
 
 
 def _kind(schema: Any, root: Mapping[str, Any], depth: int) -> str:
-    if not isinstance(schema, Mapping):
+    if not isinstance(schema, Mapping) or depth > _DEEPEST:
         return "any"
     if "$ref" in schema:
-        schema = _resolved(str(schema["$ref"]), root)
+        return _kind(_resolved(str(schema["$ref"]), root), root, depth + 1)
     if "const" in schema:
         return _written(schema["const"])
     if schema.get("enum"):
         return _choices(schema["enum"])
     if several := schema.get("anyOf") or schema.get("oneOf"):
-        kinds = [_kind(one, root, depth) for one in several if one != {"type": "null"}]
+        kinds = [_kind(one, root, depth + 1) for one in several if one != {"type": "null"}]
         return " | ".join(dict.fromkeys(kinds))
     kind = schema.get("type")
     if isinstance(kind, list):
         return " | ".join(str(one) for one in kind if one != "null")
     if kind == "array":
-        return f"[{_kind(schema.get('items'), root, depth)}]"
+        return f"[{_kind(schema.get('items'), root, depth + 1)}]"
     if kind == "object" and schema.get("properties") and depth < _DEEPEST:
         return f"{{{_arguments(schema, root, depth + 1)}}}"
     return str(kind or "any")

@@ -194,11 +194,14 @@ def test_a_choice_of_neither_a_third_answer_nor_an_unknown_turn(records: Records
 
 
 def test_who_judges_an_answer_consents_and_nobody_else(records: Records) -> None:
-    for name in ("rated", "chosen", "silent"):
+    names = ("rated", "corrected", "chosen", "remarked", "silent")
+    for name in names:
         records.append(replace(TURN, turn_id=f"turn-{name}", thread_id=name))
     records.add_feedback("turn-rated", 1)
+    records.add_feedback("turn-corrected", 0, correction="Better so.")
     records.add_choice("turn-chosen", ("a", "b"), 0)
-    assert [records.consent(name) for name in ("rated", "chosen", "silent", "unknown")] == [True, True, False, False]
+    records.add_feedback("turn-remarked", 0, comment="Do not learn this.")
+    assert [name for name in (*names, "unknown") if records.consent(name)] == ["rated", "corrected", "chosen"]
 
 
 def test_consent_is_what_was_said_last_and_goes_with_the_thread(records: Records) -> None:

@@ -85,8 +85,18 @@ def test_an_adapter_that_cannot_be_loaded_harms_nobody_else(running, tmp_path):
     wide = beside(running, write_lora(tmp_path / "wide.gguf", width=1024))
     with pytest.raises(ModelFileInvalid, match="with the adapter"):
         wide.invoke(QUESTION)
+    assert running.get_num_tokens("words not counted before") == 4
     assert running.invoke(QUESTION).text == plain
     assert good.invoke(QUESTION).text == by_good
+
+
+def test_an_adapter_whose_file_is_gone_takes_no_other_with_it(running, tmp_path):
+    gone = beside(running, write_lora(tmp_path / "gone.gguf", seed=1))
+    gone.invoke(QUESTION)
+    gone.adapters[0].unlink()
+    later = beside(running, write_lora(tmp_path / "later.gguf", seed=2))
+    assert later.invoke(QUESTION).text
+    assert [path.stem for path in running._engine._loaded.adapters] == ["later"]
 
 
 def test_adapters_that_nobody_holds_are_dropped_with_the_next_restart(running, tmp_path):

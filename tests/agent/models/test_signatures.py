@@ -61,3 +61,9 @@ def test_long_descriptions_end_with_a_sentence_or_say_that_they_go_on():
 def test_long_enumerations_say_that_they_go_on():
     line = arguments({"a": {"enum": [f"value number {n}" for n in range(60)]}})
     assert line.endswith("| …)") and len(line) < 270
+
+
+def test_a_schema_within_itself_ends():
+    value = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/$defs/Value"}}]}
+    line = arguments({"a": {"$ref": "#/$defs/Value"}}, **{"$defs": {"Value": value}})
+    assert line.startswith("(a?: string | [string | [") and "any" in line and len(line) < 120
