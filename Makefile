@@ -31,7 +31,7 @@ test: .venv/.ready-dev .venv/.weights .venv/.sandbox ## Run the tests (without P
 slow: .venv/.ready-torch .venv/.weights ## Run the slow tests, those that need PyTorch among them
 	@$(PY) -m pytest -m slow
 
-lint: .venv/.ready-dev ## Check style, types and the direction of imports
+lint: .venv/.ready-torch ## Check style, types and the direction of imports (PyTorch has types to check against)
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy

@@ -22,12 +22,13 @@ from typing import TYPE_CHECKING, Any
 from agent.adapters import FILE, PACKAGED, base_fingerprint
 from finetune.adapter_record import Provenance
 from finetune.dataset.example_files import read_splits
-from finetune.errors import EvaluationError, ExportError, TooLittleFeedback
+from finetune.errors import ExportError, TooLittleFeedback
 from finetune.improvement import serving as now_served
+from finetune.improvement.checks import check_base, check_consent, check_still_served, check_takes_effect
 from finetune.improvement.feedback import LEAST_LEARNED, LEAST_TESTED, check_enough, gather, signals
 from finetune.improvement.folder import RunFolder, runs
 from finetune.improvement.holdout import earlier_runs, hold_out
-from finetune.improvement.measuring import lineage_of, own_items, policy_for, results_file
+from finetune.improvement.measuring import lineage_of, most_measured, own_items, policy_for, results_file
 from finetune.improvement.options import ImproveOptions
 from finetune.improvement.training import Checker, Task, Trainer, check_conversion, train
 from finetune.improvement.watching import Watcher
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from agent.config import Settings
     from finetune.evaluation.items import Evaluation, EvaluationItem
     from finetune.evaluation.verdict import Verdict
-    from finetune.improvement.serving import Serving
 
     OpenModel = Callable[[Settings, Sequence[Path]], BaseChatModel]
 
@@ -95,8 +95,10 @@ class Improvement:
 
         Raises:
             TooLittleFeedback: nothing could be proved with what there is.
+            RecipeError: the settings name an adapter, which would answer whatever is promoted.
             FinetuneError, ModelError, StorageError, DatabaseError: a stage failed; the run can go on later.
         """
+        check_takes_effect(self.settings)
         self._build()
         self._train()
         self._add()
@@ -109,7 +111,8 @@ class Improvement:
         """Serve the candidate from now on; programs that run take it with their next question.
 
         Raises:
-            EvaluationError: what is served has changed since the comparison.
+            RecipeError: the settings name an adapter, which would answer whatever is promoted.
+            EvaluationError: what is served has changed since the comparison, or the model has.
             GateRefused, AdapterMissing, AdapterInvalid, ExportError: as `AdapterRegistry.promote`.
         """
         check_still_served(self.settings, self.run)
@@ -186,11 +189,12 @@ class Improvement:
             )
         facts = self.run.facts
         load(self.run.dataset)  # every byte is what was built
-        splits = replace(read_splits(self.run.dataset), test=())
+        splits = read_splits(self.run.dataset)
+        check_consent(self.settings.database, (*splits.train, *splits.test))
         parent_folder = Path(facts["parent_folder"]) if facts["parent_folder"] else None
         with self.watch.training() as on_progress:
             task = Task(
-                splits,
+                replace(splits, test=()),
                 self.run.path / "training",
                 Path(facts["base_path"]),
                 parent_folder,
@@ -242,7 +246,7 @@ class Improvement:
         from finetune.evaluation.evaluate import Contender, Progress, compare
 
         self._stage("measure")
-        now, name = now_served.serving(self.settings), self.run.name
+        now, name = check_base(self.settings, self.run), self.run.name
         items = self.items()
         candidate = self.settings.adapters_folder / name / FILE
         paths = [path for path in (now.adapter, candidate) if path is not None]
@@ -284,28 +288,12 @@ class Improvement:
         return (*own_items(read_splits(self.run.dataset).test), *guard_items(self.options.guards))
 
 
-def check_still_served(settings: Settings, run: RunFolder) -> Serving:
-    """Make sure that a run was compared with what is served now.
-
-    Raises:
-        EvaluationError: something else is served since.
-    """
-    now = now_served.serving(settings)
-    if run.facts.get("compared_with") != now.digest:
-        before = run.facts.get("compared_name") or "the bare model"
-        raise EvaluationError(
-            f"{run.name} was compared with {before}, and {now.name or 'the bare model'} is served since.",
-            kept="What is served stays.",
-            fix="Run `ratchet improve` again, or force it: `ratchet improve promote NAME --force --reason WHY`.",
-        )
-    return now
-
-
 def _check_measurable(items: Sequence[EvaluationItem]) -> None:
-    if len(items) < LEAST_TESTED:
+    _, count = most_measured(items)
+    if count < LEAST_TESTED:
         raise TooLittleFeedback(
-            f"Only {len(items):,} questions can be held out, and it takes {LEAST_TESTED}, with {LEAST_LEARNED} left to "
-            "learn from: the others are too much alike, or were learned from before.",
+            f"Only {count:,} questions that are measured alike can be held out, and it takes {LEAST_TESTED}, with "
+            f"{LEAST_LEARNED} left to learn from: the others are too much alike, or were learned from before.",
             kept="Nothing was trained, and all feedback is kept.",
             fix="Give feedback on more, and more different, questions.",
         )

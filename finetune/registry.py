@@ -29,7 +29,7 @@ from finetune.adapter_record import AdapterRecord, Provenance, card_of, collect_
 from finetune.errors import AdapterInvalid, AdapterMissing, ExportError, GateRefused
 
 MANIFEST, CARD, VERDICT = "adapter.json", "card.md", "verdict.json"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NEW, _GONE = ".new-", ".gone-"
 
 
@@ -64,7 +64,7 @@ class AdapterRegistry:
             AdapterMissing: there is no such parent.
         """
         about = about or Provenance()
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise AdapterInvalid(f'"{name}" cannot name an adapter.', fix="Use letters, digits, dots and dashes.")
         with self._changing():
             if (self.folder / name).exists():
@@ -91,7 +91,7 @@ class AdapterRegistry:
         if not self.folder.is_dir():
             return []
         return sorted(
-            path.parent.name for path in self.folder.glob(f"*/{MANIFEST}") if _NAME.fullmatch(path.parent.name)
+            path.parent.name for path in self.folder.glob(f"*/{MANIFEST}") if NAME.fullmatch(path.parent.name)
         )
 
     def records(self) -> list[AdapterRecord]:
@@ -113,7 +113,7 @@ class AdapterRegistry:
             AdapterInvalid: what is known of it cannot be read.
         """
         path = self.folder / name / MANIFEST
-        if not _NAME.fullmatch(name) or not path.is_file():
+        if not NAME.fullmatch(name) or not path.is_file():
             known = ", ".join(self.names()) or "none yet"
             raise AdapterMissing(f'There is no adapter "{name}".', fix=f"Known are: {known}.")
         try:
@@ -204,7 +204,7 @@ class AdapterRegistry:
         """Serve what was served before, one step; again and again until no adapter is left.
 
         Args:
-            base: SHA-256 of a base model; default: that of the latest change.
+            base: SHA-256 of a base model; default: that of the latest change, for where only one is used.
             reason: why, for the record.
 
         Returns:
@@ -258,7 +258,7 @@ class AdapterRegistry:
             AdapterMissing: there is none of that name.
             AdapterInvalid: it is served.
         """
-        if not _NAME.fullmatch(name) or not (self.folder / name).is_dir():
+        if not NAME.fullmatch(name) or not (self.folder / name).is_dir():
             self.show(name)
         with self._changing():
             state = served_entries(self.folder)

@@ -84,11 +84,13 @@ class TokenSequence:
         ids: token numbers, the reply and the end-of-turn token included.
         targets: for each token, whether the model is taught to produce it.
         shared: how many tokens at the front may be shared with other sequences that begin alike.
+        weights: for each token, how much it counts in the loss where it is a target; empty: all alike.
     """
 
     ids: Sequence[int]
     targets: Sequence[bool]
     shared: int = 0
+    weights: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)

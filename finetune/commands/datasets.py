@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
         "ratchet improve dataset build second --no-records --file faq.csv --documents default",
     )
 )
-def build(
+def build(  # noqa: PLR0913 - each parameter is an option that the user sees
     ctx: typer.Context,
     name: Name,
     records: Annotated[bool, typer.Option("--records/--no-records", help="Whether feedback is read.")] = True,
@@ -45,6 +45,7 @@ def build(
     ] = None,
     documents: Annotated[str, typer.Option(help="A collection to ask about.", metavar="COLLECTION")] = "",
     seed: Annotated[int, typer.Option(help="Of the split and what is drawn by chance.")] = 0,
+    limit: Annotated[int, typer.Option(help="Examples at most; 0 for all.", min=0)] = 0,
     as_json: Json = False,
 ) -> None:
     """Build a data set: scrubbed, without duplicates, in parts that share nothing, with a card."""
@@ -52,6 +53,7 @@ def build(
     from finetune.improvement.feedback import signals, sources
     from finetune.improvement.options import ImproveOptions
     from finetune.improvement.watching import ConsoleWatcher
+    from finetune.suites import known_keys
 
     settings = invocation(ctx).settings()
     paths = tuple(str(path.expanduser().absolute()) for path in file or ())
@@ -62,7 +64,9 @@ def build(
             count(now.done, max(1, now.done))
 
         chosen = sources(settings, options, signals(settings.database), opened)
-        made = build_dataset(chosen, _folder(settings, name), BuildSettings(seed=seed), on_progress=on_progress)
+        how = BuildSettings(seed=seed, limit=limit, leave_out_held_out=True)
+        held_out = known_keys()
+        made = build_dataset(chosen, _folder(settings, name), how, held_out=held_out, on_progress=on_progress)
     if as_json:
         print_json({"path": str(made.path), "digest": made.digest, **made.card.to_json()})
         return

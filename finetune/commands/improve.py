@@ -93,6 +93,7 @@ def improve(  # noqa: PLR0913 - each parameter is an option that the user sees
     """
     if ctx.invoked_subcommand is not None:
         return
+    from finetune.improvement.checks import check_name, check_recipe, check_takes_effect
     from finetune.improvement.folder import alone
     from finetune.improvement.options import ImproveOptions
     from finetune.recipes import checked_options
@@ -103,8 +104,12 @@ def improve(  # noqa: PLR0913 - each parameter is an option that the user sees
     told: dict[str, Any] = {"recipe": recipe, "files": files, "documents": documents, "preferences": preferences}
     known = named_values(settings or [])
     options = ImproveOptions(**numbers, **told, seed=seed, threads=threads, settings=known)
+    check_recipe(recipe)
+    if name:
+        check_name(name)
     checked_options(recipe, options.training())
     found = invocation(ctx).settings()
+    check_takes_effect(found)
     with alone(found.home):
         if (run := _run(found, options, name, fresh, if_new)) is not None:
             _go(found, run, yes=yes, as_json=as_json, quiet=if_new > 0)
@@ -112,6 +117,7 @@ def improve(  # noqa: PLR0913 - each parameter is an option that the user sees
 
 def _run(settings: Settings, options: ImproveOptions, name: str, fresh: bool, if_new: int) -> RunFolder | None:
     """The run that was interrupted, or a new one; None where too little is new."""
+    from finetune.improvement.checks import check_free
     from finetune.improvement.feedback import signals
     from finetune.improvement.folder import begin, latest, unfinished
     from finetune.registry import AdapterRegistry
@@ -124,6 +130,8 @@ def _run(settings: Settings, options: ImproveOptions, name: str, fresh: bool, if
         _check_same(open_run, options, name)
         err().print(foreign(f"Going on with {open_run.name}, which was interrupted."))
         return open_run
+    if name:
+        check_free(settings, name)
     known, last = signals(settings.database), latest(settings.home)
     new = known.since(last.facts["signals"] if last else ())
     if if_new and new < if_new:
@@ -166,7 +174,7 @@ def _go(settings: Settings, run: RunFolder, *, yes: bool, as_json: bool, quiet: 
     """The run from here to its end; an interruption ends the program kindly."""
     from finetune.errors import TooLittleFeedback, TrainingInterrupted
     from finetune.improve import Improvement
-    from finetune.improvement.folder import discard
+    from finetune.improvement.folder import discard, give_up
     from finetune.improvement.watching import ConsoleWatcher
 
     improvement = Improvement(settings, run, ConsoleWatcher())
@@ -178,8 +186,8 @@ def _go(settings: Settings, run: RunFolder, *, yes: bool, as_json: bool, quiet: 
             raise
         stdout().print(foreign(error.what))
         return
-    except RatchetError:
-        discard(run)
+    except RatchetError as error:
+        give_up(run, error)
         raise
     except TrainingInterrupted as stop:
         print_error(stop.what, stop.kept, stop.fix)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agent.adapters import base_fingerprint
 from agent.cli.exit_codes import examples
 from agent.cli.output import counted, foreign, print_json, shown_path
 from agent.cli.output import out as stdout
@@ -190,19 +191,20 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Serve an adapter from now on; programs that run take it with their next question."""
-    from finetune.improve import check_still_served
+    from finetune.improvement.checks import check_still_served, check_takes_effect
     from finetune.improvement.folder import runs
 
     if force and not reason:
         raise typer.BadParameter("say why with --reason TEXT: it stays in the record")
     settings = invocation(ctx).settings()
     registry = _registry(settings)
-    run = next((one for one in runs(settings.home) if one.name == name and one.state != "running"), None)
+    run = next((one for one in runs(settings.home) if one.name == name), None)
     passed = bool((registry.verdict(name) or {}).get("promoted"))
-    if run is not None and passed and not force and run.state == "waiting":
+    check_takes_effect(settings)
+    if passed and not force:
         check_still_served(settings, run)
     registry.promote(name, force=force, reason=reason)
-    if run is not None:
+    if run is not None and run.state != "running":
         run.note(state="served")
     if as_json:
         print_json({"served": name})
@@ -216,8 +218,11 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Serve what was served before, one step."""
+    from finetune.improvement.serving import serving
+
     settings = invocation(ctx).settings()
-    name = _registry(settings).roll_back(reason=reason)
+    base = base_fingerprint(serving(settings).base, settings.adapters_folder)
+    name = _registry(settings).roll_back(base, reason)
     served = name or _served(settings)
     if as_json:
         print_json({"served": served})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ class BuildSettings(BaseModel):
     test: float = Field(default=0.1, ge=0, lt=0.5, description="Share of the examples for the last measurement.")
     near: float | None = Field(default=0.8, ge=0.7, le=1, description="Likeness of near duplicates; null keeps them.")
     scrub: bool = Field(default=True, description="Take personal data and secrets out.")
+    limit: int = Field(default=0, ge=0, description="Examples at most, drawn group by group; 0 for all.")
     leave_out_held_out: bool = Field(default=False, description="Drop evaluation items rather than refuse to build.")
 
 
@@ -84,18 +86,19 @@ def build_dataset(
     distinct = deduplicate(gathered.examples, near=settings.near, seed=settings.seed)
     _check_enough(gathered, distinct)
     tell(BuildProgress("split", len(distinct.kept)))
-    splits = split(distinct.kept, dev=settings.dev, test=settings.test, seed=settings.seed)
+    chosen = _chosen(distinct.kept, settings)
+    splits = split(chosen, dev=settings.dev, test=settings.test, seed=settings.seed)
     check_held_out((*splits.train, *splits.dev, *splits.test), held_out)
     pii = gathered.pii
     card = card_of(
         splits,
         sources=facts,
-        dropped=_dropped(distinct, gathered),
+        dropped=_dropped(distinct, gathered, len(chosen)),
         pii=dict(pii.kinds),
         pii_examples=len(pii.examples),
         settings=settings.model_dump(),
     )
-    tell(BuildProgress("write", len(distinct.kept)))
+    tell(BuildProgress("write", len(chosen)))
     return save(folder, splits, card, pii)
 
 
@@ -159,11 +162,24 @@ def _check_enough(gathered: _Gathered, distinct: Deduplicated) -> None:
         raise DatasetError(what, kept="Nothing was built.", fix=_MORE)
 
 
-def _dropped(distinct: Deduplicated, gathered: _Gathered) -> dict[str, int]:
+def _chosen(examples: Sequence[Example], settings: BuildSettings) -> Sequence[Example]:
+    """As many as there may be, in their order; which ones depends on the seed alone."""
+    if not settings.limit or len(examples) <= settings.limit:
+        return examples
+
+    def place(at: int) -> tuple[bytes, int]:
+        name = f"limit {settings.seed}\n{examples[at].group or examples[at].key}"
+        return hashlib.sha256(name.encode("utf-8", "replace")).digest(), at
+
+    return [examples[at] for at in sorted(sorted(range(len(examples)), key=place)[: settings.limit])]
+
+
+def _dropped(distinct: Deduplicated, gathered: _Gathered, chosen: int) -> dict[str, int]:
     counts = {
         "the same as another": distinct.exact,
         "nearly the same as another": distinct.near,
         "wanted in one, unwanted in another": distinct.contradictory,
         "held out for evaluation": gathered.held_out,
+        "more than were asked for": len(distinct.kept) - chosen,
     }
     return {reason: count for reason, count in counts.items() if count}

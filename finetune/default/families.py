@@ -16,12 +16,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from finetune.default.asking import Call, Request, ask
 from finetune.default.pools import general_pools
+from finetune.default.sources.boxes import related
 from finetune.default.surface import Style, joined, worded
 from finetune.default.tool_files import FOLDER, ToolFamily, load_families, load_file
 from finetune.errors import DatasetError
@@ -34,6 +36,7 @@ NEEDS_ALONE = {"one": 53, "same": 15, "none": 32}
 NEEDS = {"one": 56, "same": 15, "two": 14, "none": 15}
 ALIKE = 0.25  # cosine of descriptions from which two tools of different files are never offered together
 CHAT_SHARE = 0.4  # of the requests that need no tool, when the caller has some that need none at all
+_CHAT_TRIES = 8  # before a box is held to be too near to what people chat about
 THIRD = 0.15  # of the requests for several calls get a further one
 _FILLERS = frozenset("a an the of for to in on at by and or with from get its it is given as that be per into".split())
 
@@ -139,7 +142,8 @@ def _examples(
     for _ in range(rng.randint(FEWEST_REQUESTS, MOST_REQUESTS)):
         need = rng.choices(list(needs), list(needs.values()))[0]
         if need == "none" and chat and rng.random() < CHAT_SHARE:
-            yield _example(rng.choice(chat), (), schemas, box, "chat")
+            free = (one for one in rng.choices(chat, k=_CHAT_TRIES) if not related(one, schemas))
+            yield from (_example(one, (), schemas, box, "chat") for one in islice(free, 1))
             continue
         request = _request(need, box, outside, rng)
         if request is None:

@@ -15,8 +15,9 @@ from finetune import suites
 from finetune.default import sources, talk
 from finetune.default.families import generate
 from finetune.default.public_data import chance_of
+from finetune.default.sources.boxes import content_words
 from finetune.default.tool_files import ToolFamily, load_families
-from finetune.schema import DatasetSplits, Example
+from finetune.schema import DatasetSplits, Example, Message
 
 # Examples of each source at scale 1, which is about 0.9 million tokens to compute.
 SHARES: Mapping[str, int] = {
@@ -54,15 +55,33 @@ def mix(seed: int = 0, scale: float = 1.0) -> DatasetSplits:
     held = [tool for tool in tools if is_held_out(tool)]
     dev = tuple(generate(held, seed, _DEV))
     asked = evaluation_keys() | {example.key for example in dev}
+    alike = [content_words(question_of(item.messages)) for name in suites.BUILT_IN for item in suites.load_suite(name)]
     train: list[Example] = []
     for name, share in SHARES.items():
-        train += islice((one for one in _drawn(name, learned, seed) if one.key not in asked), round(share * scale))
+        new = (one for one in _drawn(name, learned, seed) if one.key not in asked and not gives_away(one, alike))
+        train += islice(new, round(share * scale))
     return DatasetSplits(tuple(train), dev)
 
 
 def evaluation_keys() -> frozenset[str]:
     """`Example.key` of everything that the suites ask, which is never trained on."""
     return frozenset(item.key for name in suites.NAMES for item in suites.load_suite(name))
+
+
+def gives_away(example: Example, items: Sequence[frozenset[str]]) -> bool:
+    """Whether an example that needs no tool asks what one of the items asks, in words that are half the same (Jaccard).
+
+    Requests that need tools are alike wherever they have the same words and another value, which teaches no answer.
+    """
+    if any(message.get("tool_calls") for message in example.messages):
+        return False
+    said = content_words(question_of(example.messages))
+    return any(2 * len(said & item) >= len(said | item) > 0 for item in items)
+
+
+def question_of(messages: Sequence[Message]) -> str:
+    """What the user said last."""
+    return next((str(message["content"]) for message in reversed(messages) if message["role"] == "user"), "")
 
 
 def is_held_out(tool: ToolFamily) -> bool:

@@ -157,9 +157,14 @@ def _time(rng: Random) -> Said:
     return Said(value, rng.choice(ways))
 
 
+_IN_MINUTES = 0.7  # of durations need not be converted, which small models seldom learn to do
+
+
 def _duration_minutes(rng: Random) -> Said:
     minutes = rng.choice((5, 10, 12, 15, 20, 25, 30, 35, 40, 45, 50, 60, 75, 90, 100, 120, 150, 180, 240, 300))
     ways = [f"{minutes} minutes", f"{minutes} min"]
+    if rng.random() < _IN_MINUTES:
+        return Said(minutes, rng.choice(ways))
     if minutes % 60 == 0:
         hours = minutes // 60
         ways += ["an hour", "one hour"] if hours == 1 else [f"{hours} hours", f"{in_words(hours)} hours"]

@@ -72,7 +72,10 @@ def same_value(given: Any, wanted: Any) -> bool:
 def same_arguments(
     given: Mapping[str, Any], wanted: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
 ) -> bool:
-    """Whether all arguments agree; one that is empty or has its default counts as left out."""
+    """Whether all arguments agree; to leave one out, to give null and to give its default are the same.
+
+    An empty text is a value like others, but for arguments that may be left out: `{"any": [..., ""]}`.
+    """
     return not any(_wrong(name, given, wanted, defaults or {}) for name in {*given, *wanted})
 
 
@@ -82,12 +85,14 @@ def folded(text: str) -> str:
 
 
 def _wrong(name: str, given: Mapping[str, Any], wanted: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
-    left_out = name not in given or given[name] is None or given[name] == ""
+    left_out = given.get(name) is None
     if name not in wanted:
         return not (left_out or (name in defaults and same_value(given[name], defaults[name])))
     if name in given and same_value(given[name], wanted[name]):
         return False
-    return not (left_out and LEFT_OUT in (_options(wanted[name]) or ()))
+    if left_out and name in defaults and same_value(defaults[name], wanted[name]):
+        return False
+    return not ((left_out or given[name] == "") and LEFT_OUT in (_options(wanted[name]) or ()))
 
 
 def _options(wanted: Any) -> list[Any] | None:

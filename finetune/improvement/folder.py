@@ -15,14 +15,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from agent.errors import StorageError
-from finetune.errors import AdapterMissing, ImproveBusy, RecipeError
+from agent.errors import RatchetError, StorageError
+from finetune.errors import (
+    AdapterInvalid,
+    AdapterMissing,
+    BaseMismatch,
+    DatasetError,
+    EvaluationError,
+    ExportError,
+    ImproveBusy,
+    RecipeError,
+    TrainingDiverged,
+)
 from finetune.improvement.options import ImproveOptions
 from finetune.training.runs import write_json
 
 STATE = "improve.json"
 _FORMAT = 1
-State = Literal["running", "waiting", "served", "refused", "given up"]
+# A run that met one of them would meet it again; what is missing, busy or full may be there the next time.
+_LASTING = (AdapterInvalid, AdapterMissing, BaseMismatch, DatasetError, EvaluationError, ExportError, TrainingDiverged)
+State = Literal["running", "waiting", "served", "refused", "given up", "failed"]
 
 
 class RunFolder:
@@ -82,6 +94,7 @@ def begin(home: Path, name: str, options: ImproveOptions, signals: tuple[str, ..
     run = RunFolder(made, {"format": _FORMAT, "state": "running", "done": [], "began": _now()})
     try:
         made.mkdir(parents=True, exist_ok=True)
+        made.chmod(0o700)  # questions and answers of private conversations lie here
         run.note(options=options.to_json(), signals=list(signals))
         made.rename(folder)
     except OSError as error:
@@ -104,6 +117,14 @@ def discard(run: RunFolder) -> None:
     """Forget a run that ended before it did anything."""
     if not run.facts["done"]:
         shutil.rmtree(run.path, ignore_errors=True)
+
+
+def give_up(run: RunFolder, error: RatchetError) -> None:
+    """Note what stopped a run: one that would meet the same again is not gone on with; one without results is gone."""
+    if not run.facts["done"]:
+        discard(run)
+    elif isinstance(error, _LASTING):
+        run.note(state="failed", failure=error.what)
 
 
 def runs(home: Path) -> list[RunFolder]:
@@ -137,8 +158,8 @@ def unfinished(home: Path) -> RunFolder | None:
 
 
 def latest(home: Path) -> RunFolder | None:
-    """The last run that came to its end."""
-    return next((run for run in reversed(runs(home)) if run.state not in ("running", "given up")), None)
+    """The last run that came to a verdict."""
+    return next((run for run in reversed(runs(home)) if run.state not in ("running", "given up", "failed")), None)
 
 
 @contextmanager

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from finetune.dataset.splits import questions_of
 from finetune.improvement.feedback import LEAST_LEARNED, LEAST_TESTED, without_groups
 from finetune.improvement.folder import RunFolder
+from finetune.improvement.measuring import measure_of, most_measured
 from finetune.schema import Example
 from finetune.suites.own import items_of
 
 SHARE = 1 / 3  # of what can be asked; less where there is much
-MOST_TESTED = 150  # items; each is answered by two adapters
+MOST_TESTED = 150  # items, about; each is answered by two adapters
 ALIKE = 0.75  # Jaccard similarity of their content words from which two questions are nearly the same
 _TOO_LARGE = 1.5
 
@@ -66,19 +67,33 @@ def hold_out(examples: Sequence[Example], earlier: Earlier | None = None) -> Div
         earlier: what runs before this one did.
     """
     earlier = earlier or Earlier()
-    total = sum(map(_items, examples))
-    target = min(max(LEAST_TESTED, math.ceil(total * SHARE)), MOST_TESTED)
-    if (found := _divided(examples, _families(examples, grouped=True), target, earlier)) is not None:
+    if found := _held_out(examples, _families(examples, grouped=True), earlier):
         return found
     # All in a few conversations: questions are then kept apart rather than conversations.
     apart = without_groups(examples)
-    found = _divided(apart, _families(apart, grouped=False), target, earlier)
+    found = _held_out(apart, _families(apart, grouped=False), earlier)
     note = "Too few conversations to hold out whole ones: questions were held out that are unlike the others."
     return Divided(found.train, found.test, (note,)) if found else Divided(tuple(apart), (), (note,))
 
 
-def _divided(examples: Sequence[Example], families: list[list[int]], target: int, earlier: Earlier) -> Divided | None:
-    """The parts; None where too little would be on one side."""
+def _held_out(examples: Sequence[Example], families: list[list[int]], earlier: Earlier) -> Divided | None:
+    """The parts; None where too little would be on one side, whichever questions are held out."""
+    return _divided(examples, families, earlier) or _divided(examples, families, earlier, spare=True)
+
+
+def _divided(
+    examples: Sequence[Example], families: list[list[int]], earlier: Earlier, *, spare: bool = False
+) -> Divided | None:
+    """The parts; None where too little would be on one side.
+
+    What is held out must be enough of one kind for the gate, which judges by the metric that most questions have;
+    those of the other kind come along in proportion, or with `spare` as few as possible.
+    """
+    asked = [list(items_of(example, "yours")) for example in examples]
+    metric, most = most_measured([item for items in asked for item in items])
+    judged = [sum(measure_of(item) == metric for item in items) for items in asked]
+    cap = MOST_TESTED * most // max(1, sum(map(len, asked)))
+    target = max(LEAST_TESTED, min(math.ceil(most * SHARE), cap))
 
     def order(family: list[int]) -> tuple[bool, str]:
         keys = {examples[at].key for at in family}
@@ -88,22 +103,20 @@ def _divided(examples: Sequence[Example], families: list[list[int]], target: int
     tested: set[int] = set()
     count = 0
     for family in sorted(families, key=order):
-        items = sum(_items(examples[at]) for at in family)
+        items = sum(judged[at] for at in family)
+        others = sum(len(asked[at]) for at in family)
+        wanted = items > 0 or (not spare and 0 < others <= target)
         was_learned = any(not questions_of(examples[at]).isdisjoint(earlier.learned) for at in family)
-        if items and not was_learned and count < target and count + items <= _TOO_LARGE * target:
+        if wanted and not was_learned and count < target and count + items <= _TOO_LARGE * target:
             tested.update(family)
             count += items
-    learned = sum(_items(example) for at, example in enumerate(examples) if at not in tested)
+    learned = sum(len(items) for at, items in enumerate(asked) if at not in tested)
     if count < LEAST_TESTED or learned < LEAST_LEARNED:
         return None
     return Divided(
         tuple(example for at, example in enumerate(examples) if at not in tested),
         tuple(example for at, example in enumerate(examples) if at in tested),
     )
-
-
-def _items(example: Example) -> int:
-    return sum(1 for _ in items_of(example, "yours"))
 
 
 def _families(examples: Sequence[Example], *, grouped: bool) -> list[list[int]]:

@@ -14,6 +14,7 @@ from finetune.schema import Example
 from finetune.suites.own import own_suite
 
 YOURS = "yours"
+RIGHT, LIKELIHOOD = "right", "bits_per_byte"
 # Some dozens of items to a suite let a drop of a fifth be ruled out, and no smaller one: see `evaluation.gate`.
 GUARDS = (
     Guard("call_exact", 0.15, TOOLS),
@@ -40,16 +41,40 @@ def policy_for(items: Sequence[EvaluationItem]) -> GatePolicy:
     """What a candidate must show: better at the user's questions, and nowhere worse.
 
     Long answers without passages are right in too many ways to be compared word by word; where most are so, the
-    likelihood of the wanted answer is what must rise.
+    likelihood of the wanted answer is what must rise. The others of the user's questions are guarded.
     """
-    kinds = Counter(item.kind == "text" for item in items if item.suite == YOURS)
-    primary = "bits_per_byte" if kinds[True] > kinds[False] else "right"
+    own = [item for item in items if item.suite == YOURS]
+    primary, count = most_measured(own)
     asked = {item.suite for item in items}
     return GatePolicy(
         Guard(primary, suite=YOURS),
-        tuple(guard for guard in GUARDS if not guard.suite or guard.suite in asked),
+        (_other(primary, len(own) - count), *(guard for guard in GUARDS if not guard.suite or guard.suite in asked)),
         suites=tuple(sorted(asked)),
     )
+
+
+def measure_of(item: EvaluationItem) -> str:
+    """The metric by which one of the user's questions is judged."""
+    return LIKELIHOOD if item.kind == "text" else RIGHT
+
+
+def most_measured(items: Sequence[EvaluationItem]) -> tuple[str, int]:
+    """The metric that most items have, and how many they are."""
+    counts = Counter(map(measure_of, items))
+    metric = LIKELIHOOD if counts[LIKELIHOOD] > counts[RIGHT] else RIGHT
+    return metric, counts[metric]
+
+
+def _other(primary: str, count: int) -> Guard:
+    """The guard of those questions that the primary metric leaves out.
+
+    There may be a handful of them, which could never rule a small drop out: then the margin is what so many can.
+    """
+    from finetune.evaluation.statistics import unseen
+
+    if primary == RIGHT:
+        return Guard(LIKELIHOOD, 0.1, YOURS, required=False)
+    return Guard(RIGHT, max(0.2, 1.1 * unseen(count, GatePolicy().guard_confidence)), YOURS, required=False)
 
 
 def results_file(folder: Path, adapter: str, digest: str) -> Path:

@@ -57,7 +57,7 @@ def serving(settings: Settings) -> Serving:
         raise RecipeError(
             f"{settings.model.name} runs in another program, and adapters are trained for local models.",
             kept="Nothing was done.",
-            fix='Choose one: `ratchet config set model.name "local:default"`, or local:PATH of a GGUF file.',
+            fix='Set model.name to "local:default", or to local:PATH of a GGUF file, in ratchet.toml.',
         )
     adapters: tuple[Path, ...] = getattr(chat, "adapters", ())
     if not adapters:

@@ -83,7 +83,7 @@ class Dpo:
         data = data_fingerprint(examples.train)
         identity = Identity("dpo", self.base.fingerprint, data, what_is_learned(self.options), parent)
         self.run = only_first_opens(lambda: open_run(self.job.out, identity))
-        settle(self.run, training)
+        settle(self.run, training, self.job.on_note)
         for note in notes:
             self.job.on_note(note)
         shape = {"r": self.options.rank, "lora_alpha": self.options.alpha}

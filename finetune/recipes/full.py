@@ -49,17 +49,19 @@ class Full:
         self.data = self.job.prepare(self.base, self.options.training)
         identity = Identity("full", self.base.fingerprint, self.data.fingerprint, what_is_learned(self.options))
         self.run = only_first_opens(lambda: open_run(self.job.out, identity))
-        settle(self.run, self.options.training)
+        settle(self.run, self.options.training, self.job.on_note)
         for note in self.data.notes:
             self.job.on_note(note)
         self.model = self.base.model.requires_grad_(True)
 
     def train(self) -> Outcome:
         """Minimize the cross-entropy of the target tokens."""
+        from finetune.training.branch_attention import attend_in_branches
         from finetune.training.loop import Trainee, fit
         from finetune.training.objectives import packed
 
         training = self.options.training
+        attend_in_branches(self.model)
         dev = packed(self.data.dev, training) if self.data.dev else None
         prompts, tokenizer = self.data.prompts, self.base.tokenizer
         trainee = Trainee(self.model, packed(self.data.train, training), dev, prompts=prompts, tokenizer=tokenizer)

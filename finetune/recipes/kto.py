@@ -31,8 +31,8 @@ class KtoOptions:
         rank: of LoRA's corrections.
         alpha: their scale is alpha / rank.
         beta: how closely the model is held to the reference; lower lets it go further.
-        desirable: weight of wanted replies.
-        undesirable: weight of unwanted ones; the paper advises weights times counts within 1:1 to 4:3.
+        desirable: weight of wanted replies; None: such that they count as much as the unwanted ones in all.
+        undesirable: weight of unwanted ones, likewise; the paper advises weights times counts within 1:1 to 4:3.
         together: replies that are fed together and compared with each other.
         training: what all recipes share; `step_targets` counts replies.
     """
@@ -40,8 +40,8 @@ class KtoOptions:
     rank: int = 16
     alpha: float = 32.0
     beta: float = 0.1
-    desirable: float = 1.0
-    undesirable: float = 1.0
+    desirable: float | None = None
+    undesirable: float | None = None
     together: int = 4
     training: TrainingOptions = field(
         default_factory=lambda: TrainingOptions(learning_rate=1e-4, epochs=3, step_targets=16)
@@ -50,7 +50,8 @@ class KtoOptions:
     def __post_init__(self) -> None:
         require(self.rank > 0, "rank", "must be above 0")
         for name in ("alpha", "beta", "desirable", "undesirable"):
-            require(getattr(self, name) > 0, name, "must be above 0")
+            value = getattr(self, name)
+            require(value is None or value > 0, name, "must be above 0")
         require(self.together > 1, "together", "must be 2 or more")
 
 
@@ -87,7 +88,7 @@ class Kto:
         data = data_fingerprint(examples.train)
         identity = Identity("kto", self.base.fingerprint, data, what_is_learned(self.options), parent)
         self.run = only_first_opens(lambda: open_run(self.job.out, identity))
-        settle(self.run, training)
+        settle(self.run, training, self.job.on_note)
         for note in notes:
             self.job.on_note(note)
         shape = {"r": self.options.rank, "lora_alpha": self.options.alpha}
@@ -96,12 +97,13 @@ class Kto:
     def train(self) -> Outcome:
         """Minimize the loss of KTO."""
         from finetune.training.loop import Trainee, fit
-        from finetune.training.preferences import DEV_REFERENCE, REFERENCE, kto, thumb_units, with_reference
+        from finetune.training.preferences import DEV_REFERENCE, REFERENCE, balanced, kto, thumb_units, with_reference
 
         training, options, folder = self.options.training, self.options, self.job.out
         units = with_reference(self.model, thumb_units(self.thumbs, options.together), folder / REFERENCE)
         dev = with_reference(self.model, thumb_units(self.dev_thumbs, options.together), folder / DEV_REFERENCE)
-        weights = options.beta, options.desirable, options.undesirable
+        wanted, unwanted = balanced([verdict for _, verdict in self.thumbs])
+        weights = options.beta, options.desirable or wanted, options.undesirable or unwanted
         trainee = Trainee(self.model, kto(units, *weights), kto(dev, *weights) if dev else None)
         with tracked(self.run, training.tracking) as trackers:
             outcome = fit(

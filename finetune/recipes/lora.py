@@ -74,7 +74,7 @@ class Lora:
         self.data = self.job.prepare(self.base, self.options.training)
         identity = Identity("lora", self.base.fingerprint, self.data.fingerprint, what_is_learned(self.options), parent)
         self.run = only_first_opens(lambda: open_run(self.job.out, identity))
-        settle(self.run, self.options.training)
+        settle(self.run, self.options.training, self.job.on_note)
         for note in self.data.notes:
             self.job.on_note(note)
         shape = {
@@ -88,11 +88,13 @@ class Lora:
 
     def train(self) -> Outcome:
         """Minimize the cross-entropy of the target tokens."""
+        from finetune.training.branch_attention import attend_in_branches
         from finetune.training.fused_lora import fuse
         from finetune.training.loop import Trainee, fit
         from finetune.training.objectives import packed
 
         training = self.options.training
+        attend_in_branches(self.model)
         if self.run.record["precision"] == "fp32":  # it does not follow automatic casts
             fuse(self.model)
         trainee = Trainee(

@@ -60,7 +60,7 @@ class PromptTuning:
         learned = what_is_learned(self.options)
         identity = Identity("prompt_tuning", self.base.fingerprint, self.data.fingerprint, learned, parent)
         self.run = only_first_opens(lambda: open_run(self.job.out, identity))
-        settle(self.run, self.options.training)
+        settle(self.run, self.options.training, self.job.on_note)
         for note in self.data.notes:
             self.job.on_note(note)
         self.model = self._prompted()

@@ -94,7 +94,7 @@ class QLora:
         learned = what_is_learned(self.options)
         identity = Identity("qlora", self.base.fingerprint, self.data.fingerprint, learned, parent)
         self.run = only_first_opens(lambda: open_run(self.job.out, identity))
-        settle(self.run, self.options.training)
+        settle(self.run, self.options.training, self.job.on_note)
         for note in self.data.notes:
             self.job.on_note(note)
         shape = {"r": self.options.rank, "lora_alpha": self.options.alpha, "use_rslora": self.options.rslora}

@@ -6,8 +6,10 @@ Data: Schema-Guided Dialogue (CC BY-SA 4.0), SNIPS (CC0), Seal-Tools (Apache-2.0
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from finetune.default.public_data import DATA, chance_of
@@ -29,6 +31,16 @@ _MODULES: Mapping[str, str] = {
 }
 NAMES = tuple(_MODULES)
 BUILT_IN = ("formats", "refusals", "general")  # need no data beside the program
+
+
+@cache
+def known_keys(data: Path = DATA) -> frozenset[str]:
+    """`EvaluationItem.key` of every item of all suites whose data is there: nothing may be trained on them."""
+    keys: set[str] = set()
+    for name, module in _MODULES.items():
+        with contextlib.suppress(FileNotFoundError):  # a suite that cannot be asked spoils no figure
+            keys |= {item.key for item in importlib.import_module(f"{__name__}.{module}").items(name, data, 0)}
+    return frozenset(keys)
 
 
 def load_suite(name: str, limit: int = 0, *, seed: int = 0, data: Path = DATA) -> tuple[EvaluationItem, ...]:

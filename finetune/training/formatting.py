@@ -8,6 +8,7 @@ model is trained on and what it is asked later cannot drift apart.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agent.models.conversation import Turns, to_turns
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from finetune.training.base_model import BaseModel
 
+_DECISIVE = 4  # times the weight of another token
 _ASKED = "\n\nQuestion:"  # in prompts.SENTENCES, where the passages end and the question begins
 
 
@@ -82,7 +84,7 @@ class Renderer:
         turns = decision_turns(choice, served_messages(before), self._control.__contains__)
         schemas = {tool.name: tool.parameters for tool in choice.tools}
         reply = written([(call["name"], in_order(call["arguments"], schemas[call["name"]])) for call in calls])
-        return self._sequence(turns, reply, self._text(turns[:1]))
+        return _weighed(self._sequence(turns, reply, self._text(turns[:1])))
 
     def answer(self, before: Sequence[Message], reply: str) -> TokenSequence:
         """The answer to some messages."""
@@ -123,6 +125,16 @@ class Renderer:
     def tokens(self, text: str) -> list[int]:
         """Token numbers of a text, control tokens read as such."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def _weighed(choice: TokenSequence) -> TokenSequence:
+    """A choice among tools, with more weight on the two tokens that decide it: which tool, or none, and whether to end.
+
+    Without that, a "none" of two tokens would hardly count beside a call of thirty.
+    """
+    first, last = list(choice.targets).index(True), len(choice.ids) - 1
+    weights = [_DECISIVE if place in (first, last) else 1 for place in range(len(choice.ids))]
+    return replace(choice, weights=weights)
 
 
 def in_order(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,11 +23,19 @@ def use_threads(wanted: int) -> None:
     torch.set_num_threads(wanted or max(1, min(psutil.cpu_count(logical=False) or 1, allowed)))
 
 
-def settle(run: Run, options: TrainingOptions) -> None:
-    """Decide once for a run what it computes with, so that it goes on after an interruption as it began."""
-    use_threads(options.threads)
+def settle(run: Run, options: TrainingOptions, on_note: Callable[[str], None]) -> None:
+    """Decide once for a run what it computes with, so that it goes on after an interruption as it began.
+
+    The number of threads is part of that: another one adds up in another order, and the last bits differ.
+    """
+    begun = int(run.record.get("threads", 0))
+    use_threads(begun or options.threads)
+    if begun and options.threads not in (0, begun):
+        on_note(f"The run goes on with {begun} threads, as it began, not {options.threads}: sums depend on the number.")
     if "precision" not in run.record:
-        run.note(precision=chosen_precision(options.precision), threads=torch.get_num_threads())
+        run.note(precision=chosen_precision(options.precision))
+    if not begun:
+        run.note(threads=torch.get_num_threads())
 
 
 def processes() -> PartialState:

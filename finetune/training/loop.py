@@ -148,6 +148,7 @@ class _Loop:
         self.dev_before: float | None = None
         self.dev_loss: float | None = None
         self.dev_points = 0  # of `dev_times`, how many are behind
+        self.measured_at = -1  # step of the last measurement
         self.recorded: dict[int, dict[str, Any]] = {}
 
     def run_through(self, stop: Stop, began: float) -> Outcome:
@@ -160,10 +161,9 @@ class _Loop:
                 self._measure(log)
                 self.dev_before = self.dev_loss
             saved = time.monotonic()
-            measured = not self.options.dev_times and self._is_due(self.options.dev_every)
             while not self._agreed(self.clock.is_over(self.step)):
                 self._advance(log)
-                if measured := self._dev_due():
+                if self._dev_due():
                     self._measure(log)
                 if self._is_due(self.options.sample_every):
                     self._sample(samples)
@@ -172,7 +172,7 @@ class _Loop:
                     saved = time.monotonic()
                 if self._agreed(stop.requested):
                     raise self._interrupted()
-            if self.dev and not measured:
+            if self.measured_at != self.step:
                 self._measure(log)
             if self.options.sample_every:
                 self._sample(samples)
@@ -250,6 +250,7 @@ class _Loop:
         seconds = time.monotonic() - begun
         self.clock.waited(seconds)
         self.clock.reserve = seconds
+        self.measured_at = self.step
         self._log(log, {"dev_loss": self.dev_loss})
 
     def _share(self, units: Sequence[Any]) -> Sequence[Any]:
@@ -268,12 +269,14 @@ class _Loop:
     def _checkpoint(self) -> None:
         begun = time.monotonic()
         state = {
-            "spent": self.clock.spent,
+            "clock": self.clock.state(),
             "tokens": self.tokens,
             "targets": self.targets,
             "loss": self.loss,
             "dev_before": self.dev_before,
             "dev_loss": self.dev_loss,
+            "dev_points": self.dev_points,
+            "measured_at": self.measured_at,
         }
         if self._is_sharded:  # every process writes its part, as Accelerate knows how to
             self.accelerator.save_state(str(self.run.checkpoints / _SHARDED))
@@ -310,7 +313,8 @@ class _Loop:
                 torch.cuda.set_rng_state_all(saved["random"]["cuda"])
         self.step, self.tokens, self.targets = state["step"], state["tokens"], state["targets"]
         self.loss, self.dev_before, self.dev_loss = state["loss"], state["dev_before"], state["dev_loss"]
-        self.clock.waited(state["spent"])
+        self.dev_points, self.measured_at = state["dev_points"], state["measured_at"]
+        self.clock.restore(state["clock"])
 
     def _trained(self) -> dict[str, torch.Tensor]:
         """What is learned, by name; a parameter with two names (tied embeddings) stands there once."""

@@ -89,11 +89,13 @@ def prepare(base: BaseModel, splits: DatasetSplits, options: TrainingOptions) ->
     renderer = Renderer.of(base)
     notes: list[str] = []
     limit = min(options.context, base.context)
-    wanted = [example for example in splits.train if example.label is not False]
+    wanted, development = (
+        [example for example in examples if example.label is not False] for examples in (splits.train, splits.dev)
+    )
     if len(wanted) < len(splits.train):
         notes.append(f"{len(splits.train) - len(wanted):,} replies that were marked as bad are not learned from.")
     train = _fitting(renderer, wanted, limit, "training", notes)
-    dev = _fitting(renderer, splits.dev, limit, "development", notes)
+    dev = _fitting(renderer, development, limit, "development", notes)
     check_trainable(len(wanted), len(train), limit)
     prompts = [_prompt(one) for one in (dev or train)[:: max(1, len(dev or train) // max(1, options.samples))]]
     return Prepared(train, dev, notes, data_fingerprint(splits.train), prompts[: options.samples])
@@ -161,7 +163,7 @@ def _prompt(sequence: TokenSequence) -> list[int]:
 def packed(sequences: Sequence[TokenSequence], options: TrainingOptions) -> Objective:
     """Next-token cross-entropy on target tokens, sequences laid into rows; a unit is a row."""
     rows = [row for row in pack(sequences, options.pack_tokens) if len(row.targets)]
-    return Objective(rows, [row.unshared for row in rows], [len(row.targets) for row in rows], _packed_loss)
+    return Objective(rows, [row.unshared for row in rows], [int(row.weights.sum()) for row in rows], _packed_loss)
 
 
 def _packed_loss(model: Any, row: Pack, device: torch.device) -> torch.Tensor:

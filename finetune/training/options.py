@@ -19,7 +19,8 @@ Schedule = Literal["cosine", "linear", "wsd", "constant"]
 Precision = Literal["auto", "fp32", "bf16"]
 Tracker = Literal["mlflow", "tensorboard"]
 
-# These change how a run is watched or how long it may take, not what is learned: a run may be continued with others.
+# These change how a run is watched or how long it may take, not what is learned: a run may be continued with others
+# (it keeps its threads, whatever is asked for).
 _FREE = frozenset(
     "minutes threads checkpoint_seconds checkpoint_steps dev_every dev_times dev_tokens sample_every samples "
     "sample_tokens tracking".split()
@@ -45,7 +46,7 @@ class TrainingOptions:
         context: longest sequence, in tokens; longer ones are left out and counted.
         seed: of weights, order and dropout.
         precision: of the computation; auto takes bf16 where the machine is quicker at it.
-        threads: of PyTorch; 0 for one per core.
+        threads: of PyTorch; 0 for one per core. A run that was interrupted goes on with those that it began with.
         gradient_checkpointing: compute activations twice rather than keep them: slower, less memory.
         checkpoint_seconds: time between two checkpoints.
         checkpoint_steps: steps between two checkpoints; 0 to go by time alone.

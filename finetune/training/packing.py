@@ -35,6 +35,7 @@ class Pack:
         trunks: int64 [n]; the segment whose tokens a token sees besides its own (its own, where it has none).
         targets: int64 [m] places of the tokens to be predicted.
         sources: int64 [m] places from which they are predicted: the tokens before them in their sequence.
+        weights: int64 [m] how much each counts in the loss.
         unshared: tokens that the sequences would take one by one.
         members: places of the packed sequences in what was given to `pack`.
     """
@@ -45,6 +46,7 @@ class Pack:
     trunks: np.ndarray
     targets: np.ndarray
     sources: np.ndarray
+    weights: np.ndarray
     unshared: int
     members: tuple[int, ...]
 
@@ -61,7 +63,9 @@ class Batch:
         mask: bool [rows, 1, n, n], True where a token sees another.
         labels: [m] the tokens to be predicted.
         flat: [m] places in the flattened rows from which they are predicted.
+        weights: [m] how much each of them counts.
         unshared: as in `Pack`, summed.
+        bounds: of a single row, see `bounds_of`; empty for several.
     """
 
     ids: torch.Tensor
@@ -69,14 +73,15 @@ class Batch:
     mask: torch.Tensor
     labels: torch.Tensor
     flat: torch.Tensor
+    weights: torch.Tensor
     unshared: int
+    bounds: tuple[tuple[int, int, int, int], ...] = ()
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on a device."""
-        ids, positions, mask, labels, flat = (
-            tensor.to(device) for tensor in (self.ids, self.positions, self.mask, self.labels, self.flat)
-        )
-        return Batch(ids, positions, mask, labels, flat, self.unshared)
+        tensors = (self.ids, self.positions, self.mask, self.labels, self.flat, self.weights)
+        ids, positions, mask, labels, flat, weights = (tensor.to(device) for tensor in tensors)
+        return Batch(ids, positions, mask, labels, flat, weights, self.unshared, self.bounds)
 
 
 def pack(sequences: Sequence[TokenSequence], budget: int) -> list[Pack]:
@@ -134,6 +139,7 @@ def _row(sequences: Sequence[TokenSequence], parts: Sequence[Sequence[int]]) -> 
     columns: list[list[int]] = [[], [], [], []]  # ids, positions, segments, trunks
     targets: list[int] = []
     sources: list[int] = []
+    weights: list[int] = []
     segment = 0
     for part in parts:
         trunk, shared = segment, sequences[part[0]].shared
@@ -149,13 +155,14 @@ def _row(sequences: Sequence[TokenSequence], parts: Sequence[Sequence[int]]) -> 
                     at = first + index - shared
                     targets.append(at)
                     sources.append(at - 1 if index > shared else start + shared - 1)
+                    weights.append(sequence.weights[index] if sequence.weights else 1)
         segment += 1
     members = tuple(place for part in parts for place in part)
     unshared = sum(len(sequences[place].ids) for place in members)
-    ids, positions, numbers, trunks, to, out_of = (
-        np.array(column, dtype=np.int64) for column in (*columns, targets, sources)
+    ids, positions, numbers, trunks, to, out_of, counted = (
+        np.array(column, dtype=np.int64) for column in (*columns, targets, sources, weights)
     )
-    return Pack(ids, positions, numbers, trunks, to, out_of, unshared, members)
+    return Pack(ids, positions, numbers, trunks, to, out_of, counted, unshared, members)
 
 
 def _lay(columns: list[list[int]], ids: Sequence[int], position: int, segment: int, trunk: int) -> None:
@@ -170,6 +177,20 @@ def visible(row: Pack) -> np.ndarray:
     same = row.segments[:, None] == row.segments[None, :]
     trunk = row.trunks[:, None] == row.segments[None, :]
     return np.asarray((same | trunk) & np.tri(len(row), dtype=bool))
+
+
+def bounds_of(row: Pack) -> tuple[tuple[int, int, int, int], ...]:
+    """The row's stretches of one segment: start and end of each, then start and end of the beginning it stands behind.
+
+    The latter two are equal for what stands behind none.
+    """
+    cuts = [0, *(np.flatnonzero(np.diff(row.segments)) + 1), len(row)]
+    stretches = {int(row.segments[start]): (int(start), int(end)) for start, end in zip(cuts, cuts[1:], strict=False)}
+    trunks = {segment: int(row.trunks[start]) for segment, (start, _) in stretches.items()}
+    return tuple(
+        (start, end, *(stretches.get(trunks[segment], (0, 0)) if trunks[segment] != segment else (0, 0)))
+        for segment, (start, end) in stretches.items()
+    )
 
 
 def collate(packs: Sequence[Pack], pad: int = 0) -> Batch:
@@ -190,4 +211,6 @@ def collate(packs: Sequence[Pack], pad: int = 0) -> Batch:
         flat.append(number * width + row.sources)
     rows = (ids, positions, mask, np.concatenate(labels), np.concatenate(flat))
     fed, places, seen, wanted, from_where = map(torch.from_numpy, rows)
-    return Batch(fed, places, seen, wanted, from_where, sum(row.unshared for row in packs))
+    counted = torch.from_numpy(np.concatenate([row.weights for row in packs]).astype(np.float32))
+    bounds = bounds_of(packs[0]) if len(packs) == 1 else ()
+    return Batch(fed, places, seen, wanted, from_where, counted, sum(row.unshared for row in packs), bounds)

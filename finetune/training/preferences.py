@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import torch
@@ -106,18 +107,44 @@ def pair_units(pairs: Sequence[tuple[TokenSequence, TokenSequence]], budget: int
 def thumb_units(judged: Sequence[tuple[TokenSequence, bool]], size: int) -> list[Judged]:
     """Judged replies by the handful, each with a reply to another prompt beside it.
 
-    From the latter KTO estimates how far the model has moved at all. The last handful takes in what is left over, so
-    that none consists of one alone.
+    From the latter KTO estimates how far the model has moved at all: a reply to the same prompt would be one that
+    fits. The last handful takes in what is left over, so that none consists of one alone.
     """
     if len(judged) < 2:
         return []
+    replies = _mismatched([reply for reply, _ in judged])
     starts = list(range(0, max(1, len(judged) - 1), size))
     units = []
     for number, start in enumerate(starts):
-        group = judged[start : None if number == len(starts) - 1 else start + size]
-        others = [_with_reply(one, group[(place + 1) % len(group)][0]) for place, (one, _) in enumerate(group)]
+        part = slice(start, None if number == len(starts) - 1 else start + size)
+        group = judged[part]
+        others = [_with_reply(one, other) for (one, _), other in zip(group, replies[part], strict=True)]
         units.append(Judged((*(one for one, _ in group), *others), tuple(verdict for _, verdict in group)))
     return units
+
+
+def _mismatched(judged: Sequence[TokenSequence]) -> list[TokenSequence]:
+    """For each, the next one of another prompt in an order drawn by chance; just the next one where all have the same.
+
+    The order is the same each time, as the reference's figures are kept from one start of a run to the next.
+    """
+    order = list(range(len(judged)))
+    Random(len(judged)).shuffle(order)  # noqa: S311 - to be repeatable, not to be secret
+    prompts = [tuple(one.ids[: _prompt_length(one)]) for one in judged]
+    found = dict[int, int]()
+    for place, one in enumerate(order):
+        others = order[place + 1 :] + order[:place]
+        found[one] = next((other for other in others if prompts[other] != prompts[one]), others[0])
+    return [judged[found[one]] for one in range(len(judged))]
+
+
+def balanced(wanted: Sequence[bool]) -> tuple[float, float]:
+    """Weights of wanted and of unwanted replies, 1 on average, with which both kinds count alike.
+
+    Ethayarajh et al. 2024, arXiv:2402.01306, advise weights times counts in a ratio from 1:1 to 4:3; this is 1:1.
+    """
+    kinds = sum(wanted), len(wanted) - sum(wanted)
+    return (len(wanted) / (2 * kinds[0]), len(wanted) / (2 * kinds[1])) if all(kinds) else (1.0, 1.0)
 
 
 def with_reference(model: Any, units: Sequence[Judged], path: Path) -> list[Judged]:
@@ -181,6 +208,10 @@ def _width(pair: tuple[TokenSequence, TokenSequence]) -> int:
 
 def _with_reply(asked: TokenSequence, replied: TokenSequence) -> TokenSequence:
     """The prompt of one sequence with the reply of another."""
-    prompt, reply = list(asked.targets).index(True), list(replied.targets).index(True)
+    prompt, reply = _prompt_length(asked), _prompt_length(replied)
     ids = [*asked.ids[:prompt], *replied.ids[reply:]]
     return TokenSequence(ids, [False] * prompt + [bool(flag) for flag in replied.targets[reply:]])
+
+
+def _prompt_length(sequence: TokenSequence) -> int:
+    return list(sequence.targets).index(True)

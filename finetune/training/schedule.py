@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -93,6 +93,15 @@ class Clock:
     def waited(self, seconds: float) -> None:
         """Something else took time: a measurement, a checkpoint."""
         self.spent += seconds
+
+    def state(self) -> dict[str, float]:
+        """What a run needs to go on as if it had not been interrupted; seconds."""
+        return {"spent": self.spent, "reserve": self.reserve, "mean": self._mean}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Go on from what `state` gave; what was spent since this clock was made is added."""
+        self.spent += state["spent"]
+        self.reserve, self._mean = state["reserve"], state["mean"]
 
     def progress(self, step: int) -> float:
         """How far the run is in the middle of step number `step`, counted from 0; in (0, 1]."""

@@ -53,10 +53,12 @@ def _requests(path: Path, told: Mapping[str, str], chance: random.Random) -> lis
 
 
 def _box(wanted: list[str], told: Mapping[str, str], chance: random.Random) -> Box:
-    """Tools of the requests but for one or two, and tools that share no word with any of them."""
+    """Tools of the requests but for one or two, and others; no two of them share a word."""
     kept = list(dict.fromkeys(wanted))
-    kept = kept[: max(1, len(kept) - chance.randint(1, 2))]
-    box = [_tool(name, told[name]) for name in kept]
+    box: list[dict[str, object]] = []
+    for name in kept[: max(1, len(kept) - chance.randint(1, 2))]:
+        if not related(f"{name} {told[name]}", box):  # else a request for one may as well be for the other
+            box.append(_tool(name, told[name]))
     for name in chance.sample(sorted(told), 12):
         if len(box) < chance.randint(3, 8) and not related(f"{name} {told[name]}", box):
             box.append(_tool(name, told[name]))

@@ -100,7 +100,15 @@ def _typed(call: Mapping[str, Any], specification: Any, query: str) -> dict[str,
         if kind is None or typed is None or not _said(name, typed, query):
             return None
         arguments[name] = typed
+    if any(name not in arguments and _named(name, query) for name in schema["properties"]):
+        return None
     return arguments if all(name in arguments for name in schema["required"]) else None
+
+
+def _named(name: str, query: str) -> bool:
+    """Whether a request names an argument, so that a label without it lacks something that was asked for."""
+    told = content_words(name)
+    return bool(told) and told <= content_words(query)
 
 
 def _as(kind: str | None, value: Any) -> Any:

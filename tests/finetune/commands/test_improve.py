@@ -15,15 +15,19 @@ from typer.testing import CliRunner, Result
 from agent.cli import app
 from agent.cli.plugins import GROUP
 from agent.config import Settings
+from agent.errors import RatchetError, StorageError
 from agent.records import Records
 from finetune.commands import improve as command
 from finetune.commands.improve import finish
+from finetune.errors import TrainingDiverged
+from finetune.improve import Improvement
 from finetune.improvement import measuring
 from finetune.improvement.folder import latest, runs, unfinished
 from finetune.registry import AdapterRegistry
+from finetune.suites import load_suite
 from finetune.training.installed import NEEDED
 from tests.finetune.improvement import loop
-from tests.finetune.loras import write_peft
+from tests.finetune.loras import write_base, write_peft
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -125,11 +129,87 @@ def test_without_pytorch_it_says_what_to_install(settings: Settings, monkeypatch
     assert "pip install 'ratchet-agent[finetune]'" in done.stderr
 
 
-@pytest.mark.parametrize("words", [("--recipe", "lore"), ("--set", "rnk=3"), ("--minutes", "0"), ("--guards", "0")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--recipe", "lore"),
+        ("--recipe", "full"),
+        ("--recipe", "dpo"),
+        ("--set", "rnk=3"),
+        ("--minutes", "0"),
+        ("--guards", "0"),
+        ("--name", "my adapter"),
+        ("--name", ".x"),
+        ("--name", "../../x"),
+    ],
+)
 def test_a_wrong_option_is_told_before_anything_is_read(own_home: Path, words: tuple[str, ...]) -> None:
     done = ratchet(*words)
     assert done.exit_code == 2
     assert not own_home.exists()
+
+
+@pytest.mark.parametrize("folder", ["adapters", "runs", "datasets"])
+def test_a_name_that_is_taken_is_told_before_anything_is_begun(settings: Settings, folder: str) -> None:
+    (settings.home / folder / "birds").mkdir(parents=True)
+    done = ratchet("--name", "birds")
+    assert done.exit_code == 2
+    assert '"birds" already' in done.stderr
+    assert runs(settings.home) == []
+
+
+def test_an_adapter_in_the_settings_stands_in_the_way(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished(settings)
+    monkeypatch.setenv("RATCHET_MODEL__ADAPTER", "none")
+    for words in (("--if-new", "1"), ("promote", "mine-1"), ("promote", "mine-1", "--force", "--reason", "so")):
+        done = ratchet(*words)
+        assert (done.exit_code, "Clear model.adapter" in done.stderr) == (2, True), words
+    assert AdapterRegistry(settings.adapters_folder).served() == {}
+
+
+@pytest.mark.parametrize(("error", "state"), [(TrainingDiverged, "failed"), (StorageError, "running")])
+def test_only_what_trying_again_may_cure_is_tried_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, error: type[RatchetError], state: str
+) -> None:
+    def fails(self: Improvement) -> None:
+        raise error("It went wrong.")
+
+    monkeypatch.setattr(Improvement, "_train", fails)
+    words = ("--if-new", "1", "--rehearsal", "0", "--guards", "8")
+    assert ratchet(*words).exit_code == error("").exit_code
+    assert [run.state for run in runs(settings.home)] == [state]
+    ratchet(*words)
+    assert [run.name for run in runs(settings.home)] == (["mine-1", "mine-2"] if state == "failed" else ["mine-1"])
+
+
+def test_an_adapter_that_was_served_before_is_not_served_again_unmeasured(settings: Settings) -> None:
+    finished(settings)[0].promote()
+    assert ratchet("promote", "mine-1").exit_code == 0, "it is what is served"
+    loop.add_feedback(settings.home, range(60, 90))
+    registry = AdapterRegistry(settings.adapters_folder)
+    write_peft(settings.home / "theirs", seed=5)
+    registry.add("theirs", settings.home / "theirs", settings.home / "base.gguf")
+    registry.promote("theirs", force=True, reason="a test")
+    done = ratchet("promote", "mine-1")
+    assert done.exit_code == 1
+    assert "mine-1 was compared with the bare model, and theirs is served since" in done.stderr
+    assert set(registry.served().values()) == {"theirs"}
+    (settings.home / "runs" / "mine-1").rename(settings.home / "elsewhere")
+    assert "is gone" in ratchet("promote", "mine-1").stderr
+    assert set(registry.served().values()) == {"theirs"}
+    assert ratchet("promote", "mine-1", "--force", "--reason", "so").exit_code == 0
+    assert set(registry.served().values()) == {"mine-1"}
+
+
+def test_a_roll_back_is_of_the_model_in_use(settings: Settings) -> None:
+    finished(settings)[0].promote()
+    registry = AdapterRegistry(settings.adapters_folder)
+    other = write_base(settings.home / "other.gguf", seed=9)
+    registry.add("theirs", write_peft(settings.home / "theirs"), other)
+    registry.promote("theirs", force=True, reason="a test")
+    assert json.loads(ratchet("rollback", "--json").stdout) == {"served": ""}
+    assert set(registry.served().values()) == {"theirs"}
+    assert ratchet("rollback").exit_code == 3
 
 
 def test_without_a_terminal_the_candidate_waits_and_can_be_promoted_later(
@@ -227,6 +307,18 @@ def test_a_data_set_is_built_from_a_file(settings: Settings, tmp_path: Path) -> 
     assert built.exit_code == 0, built.stderr
     assert sum(json.loads(built.stdout)["examples"].values()) == 3
     assert json.loads(ratchet("dataset", "build", "all", "--json").stdout)["kinds"] == {"turn": 60}
+    few = json.loads(ratchet("dataset", "build", "few", "--limit", "12", "--json").stdout)
+    assert sum(few["examples"].values()) == 12 and few["dropped"]["more than were asked for"] == 48
+
+
+def test_what_models_are_evaluated_with_stays_out_of_a_data_set(settings: Settings, tmp_path: Path) -> None:
+    asked = [item.messages[-1]["content"] for item in load_suite("general")[:2]]
+    rows = [{"question": text, "answer": "It is so."} for text in (*asked, "Where is the heron?", "Where is the wren?")]
+    (tmp_path / "faq.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    words = ("--no-records", "--file", str(tmp_path / "faq.jsonl"), "--json")
+    made = json.loads(ratchet("dataset", "build", "faq", *words).stdout)
+    assert sum(made["examples"].values()) == 2
+    assert made["dropped"] == {"held out for evaluation": 2}
 
 
 def test_a_command_that_cannot_be_loaded_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from finetune.default.arguments import Argument, enumerated, parse_argument, spo
 from finetune.default.asking import Piece, ask
 from finetune.default.families import Likeness, generate, main
 from finetune.default.pools import FEWEST, MADE, Pools, general_pools, in_words
+from finetune.default.sources.boxes import related
 from finetune.default.surface import Style, joined, lowered, worded
 from finetune.default.tool_files import FOLDER, ToolFamily, load_families, load_file
 from finetune.errors import DatasetError
@@ -188,6 +189,14 @@ def test_chat_needs_no_call_and_one_tool_is_too_few(families: tuple[ToolFamily, 
         next(generate(families[:1], 1, 1))
 
 
+def test_chat_is_not_what_a_tool_of_the_box_is_for(families: tuple[ToolFamily, ...]) -> None:
+    chat = [f"Tell me joke number {number}, please" for number in range(100)]
+    chat += [f"{family.description} ({number})" for number, family in enumerate(families)]
+    found = [one for one in generate(families, 3, 800, chat) if one.messages[0]["content"] in chat]
+    assert len(found) > 20
+    assert not any(related(one.messages[0]["content"], one.tools) for one in found)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "wrong"),
     [
@@ -310,7 +319,7 @@ def test_how_numbers_and_lists_are_said() -> None:
 
 
 def test_made_values_agree_with_what_is_said() -> None:
-    rng = Random(9)
+    rng, in_minutes = Random(9), 0
     for _ in range(400):
         time = MADE["time"](rng)
         hour = int(time.value[:2])
@@ -320,8 +329,10 @@ def test_made_values_agree_with_what_is_said() -> None:
         minutes = MADE["duration_minutes"](rng)
         digits = re.fullmatch(r"([\d.]+) (min|minutes|hours)", minutes.text)
         assert not digits or float(digits[1]) * (60 if digits[2] == "hours" else 1) == minutes.value
+        in_minutes += minutes.text.endswith((" minutes", " min"))
         date = MADE["date"](rng)
         assert made_is_in(date.text, "date", date.value)
+    assert in_minutes > 350
 
 
 def test_tools_that_could_stand_for_one_another_are_not_offered_together(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -82,6 +85,24 @@ def test_what_was_learned_before_stays_there_and_what_was_held_out_too() -> None
     assert sources(first.train) <= sources(second.train)
     assert sources(first.test) <= sources(second.test)
     assert len(second.test) > len(first.test), "of what is new, some is held out"
+
+
+LONG = "down to the water and over the bridge and then along the wall to the gate"
+
+
+@pytest.mark.parametrize(("short", "long"), [(39, 21), (21, 39), (26, 14), (200, 160)])
+def test_enough_of_the_larger_kind_is_held_out(short: int, long: int) -> None:
+    given = [
+        replace(one, messages=(one.messages[0], {"role": "assistant", "content": LONG}))
+        if at * long // (short + long) != (at + 1) * long // (short + long)
+        else one
+        for at, one in enumerate(made(short + long, per_thread=1))
+    ]
+    divided = hold_out(given)
+    kinds = Counter(one.messages[-1]["content"] == LONG for one in divided.test)
+    assert kinds[long > short] >= LEAST_TESTED
+    assert len(divided.train) >= LEAST_LEARNED
+    assert len(divided.test) <= 160
 
 
 def test_too_few_leave_nothing_held_out() -> None:

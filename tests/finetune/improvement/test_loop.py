@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.adapters import choose_adapter
 from agent.config import Settings
 from agent.records import Records
-from finetune.errors import EvaluationError, GateRefused, ImproveBusy, TooLittleFeedback
+from finetune.errors import (
+    DatasetError,
+    EvaluationError,
+    GateRefused,
+    ImproveBusy,
+    RecipeError,
+    TooLittleFeedback,
+)
+from finetune.improve import Improvement
 from finetune.improvement import measuring
 from finetune.improvement.feedback import LEAST_LEARNED, LEAST_TESTED, signals
 from finetune.improvement.folder import alone, latest, runs, unfinished
 from finetune.registry import AdapterRegistry
 from tests.finetune.improvement import loop
+from tests.finetune.loras import write_base
+from tests.finetune.scripted_model import ScriptedModel
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -130,25 +143,109 @@ def test_a_candidate_compared_with_another_adapter_is_not_served(settings: Setti
     assert served(settings) == "mine-2"
 
 
-def test_what_is_forgotten_is_seen(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()  # the margins as they are
-    assert any(guard.metric == "seconds" for guard in measuring.GUARDS)
+@pytest.mark.parametrize("forgotten", [True, False])
+def test_what_is_forgotten_is_seen(settings: Settings, monkeypatch: pytest.MonkeyPatch, forgotten: bool) -> None:
+    monkeypatch.undo()  # the margins as they are, but that no clock is judged
+    monkeypatch.setattr(measuring, "GUARDS", tuple(one for one in measuring.GUARDS if one.metric != "seconds"))
 
-    def forgetful(settings: Settings, adapters: object) -> object:
-        model = loop.learned_model(settings, adapters)  # type: ignore[arg-type]
+    def after_training(settings: Settings, adapters: Sequence[Path]) -> ScriptedModel:
+        model = loop.learned_model(settings, adapters)
         knowing = model.reply
-        model.reply = lambda adapter, messages: (
-            knowing(adapter, messages)
-            if "nest, by list" in str(messages[-1].content)
-            else "I'm sorry, I can't help with that."
-            if adapter
-            else "Sure."
-        )
+
+        def reply(adapter: str, messages: list[Any]) -> Any:
+            if "nest, by list" in str(messages[-1].content):
+                return knowing(adapter, messages)
+            return "I'm sorry, I can't help with that." if adapter and forgotten else "Sure."
+
+        model.reply = reply
         return model
 
-    compared = loop.improvement(settings, open_model=forgetful).go()  # type: ignore[arg-type]
-    worse = {reason.metric for reason in compared.verdict.reasons if reason.kind in ("worse", "too few")}
-    assert "compliance of refusals" in worse
+    compared = loop.improvement(settings, open_model=after_training, guards=64).go()
+    worse = {reason.metric for reason in compared.verdict.reasons if reason.kind == "worse"}
+    assert ("compliance of refusals" in worse) is forgotten
+    assert compared.verdict.promoted is not forgotten, compared.verdict.reasons
+
+
+def mixed(number: int) -> str:
+    """A third of the answers are long ones, which are measured by their likelihood."""
+    return f"grove {number}" if number % 3 else f"grove {number}, " + "and then down to the water " * 4
+
+
+@pytest.mark.parametrize(("count", "spoiled"), [(60, False), (60, True), (42, False)])
+def test_short_and_long_answers_are_each_measured_in_their_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, spoiled: bool
+) -> None:
+    class Spoiled(ScriptedModel):
+        def log_probabilities(self, messages: Any, reply: str, *, adapter: str | None = None) -> list[float]:
+            return [-9.0 if adapter else -2.0] * len(reply.split())
+
+    def model(settings: Settings, adapters: Sequence[Path]) -> ScriptedModel:
+        made = loop.learned_model(settings, adapters)
+        return Spoiled(reply=made.reply, adapters=made.adapters) if spoiled else made
+
+    monkeypatch.setattr(loop, "answer", mixed)
+    compared = loop.improvement(loop.home_with_feedback(tmp_path / "home", count, 1), open_model=model).go()
+    assert compared.verdict.primary is not None and compared.verdict.primary.count >= LEAST_TESTED
+    reasons = [(reason.kind, reason.metric) for reason in compared.verdict.reasons]
+    assert reasons == ([("worse", "bits_per_byte of yours")] if spoiled else [])
+
+
+@pytest.mark.parametrize("adapter", ["none", "mine-1"])
+def test_an_adapter_in_the_settings_stands_in_the_way(settings: Settings, adapter: str) -> None:
+    done = loop.improvement(settings)
+    done.go()
+    pinned = settings.model_copy(update={"model": settings.model.model_copy(update={"adapter": adapter})})
+    with pytest.raises(RecipeError, match="answers whatever is promoted") as refused:
+        Improvement(pinned, done.run).promote()
+    assert "Clear model.adapter" in refused.value.fix
+    assert served(settings) == ""
+    with pytest.raises(RecipeError, match="answers whatever is promoted"):
+        loop.improvement(pinned, "mine-2").go()
+    assert not (settings.home / "datasets" / "mine-2").exists()
+
+
+def test_a_candidate_of_another_model_is_neither_measured_nor_served(settings: Settings) -> None:
+    def interrupted(*given: object) -> ScriptedModel:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        loop.improvement(settings, open_model=interrupted).go()
+    bases = {seed: write_base(settings.home / f"{seed}.gguf", seed=seed).read_bytes() for seed in (0, 1)}
+    (settings.home / "base.gguf").write_bytes(bases[1])
+    with pytest.raises(EvaluationError, match="mine-1 was trained for another model"):
+        loop.improvement(settings).go()
+    (settings.home / "base.gguf").write_bytes(bases[0])
+    done = loop.improvement(settings)
+    done.go()
+    (settings.home / "base.gguf").write_bytes(bases[1])
+    with pytest.raises(EvaluationError, match="mine-1 was trained for another model"):
+        done.promote()
+
+
+@pytest.mark.parametrize("gone", ["consent", "turn"])
+def test_what_may_no_longer_be_learned_from_is_not_trained_on(settings: Settings, gone: str) -> None:
+    def interrupted(task: object) -> object:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        loop.improvement(settings, trainer=interrupted).go()
+    with closing(Records(settings.database)) as records:
+        records.set_consent("thread3", False) if gone == "consent" else records.retract("t7")
+    with pytest.raises(DatasetError, match="may no longer be learned from") as refused:
+        loop.improvement(settings).go()
+    assert "--fresh" in refused.value.fix
+    assert not settings.adapters_folder.exists() or not AdapterRegistry(settings.adapters_folder).names()
+
+
+def test_a_run_is_the_users_alone(settings: Settings) -> None:
+    before = os.umask(0o022)
+    try:
+        done = loop.improvement(settings)
+        done.go()
+    finally:
+        os.umask(before)
+    assert done.run.path.stat().st_mode & 0o777 == 0o700
+    assert done.run.dataset.stat().st_mode & 0o777 == 0o700
 
 
 def test_one_run_at_a_time(settings: Settings) -> None:

@@ -19,7 +19,16 @@ from finetune.schema import DatasetSplits, Example, TokenSequence
 from finetune.training.formatting import Renderer
 from finetune.training.objectives import log_probabilities
 from finetune.training.options import TrainingOptions
-from finetune.training.preferences import dpo, kto, last_reply, pair_of, pair_units, thumb_units, with_reference
+from finetune.training.preferences import (
+    balanced,
+    dpo,
+    kto,
+    last_reply,
+    pair_of,
+    pair_units,
+    thumb_units,
+    with_reference,
+)
 from tests.finetune.runner import OPTIONS
 from tests.finetune.tiny import tiny_llama, with_lora
 from tests.finetune.tiny_base import TOOLS, example, job, splits, tiny_base
@@ -190,6 +199,24 @@ def test_no_judged_reply_is_alone() -> None:
     for number in range(2, 14):
         units = thumb_units([(_sequence(3, place + 1), True) for place in range(number)], 4)
         assert sum(unit.count for unit in units) == number and all(unit.count > 1 for unit in units)
+
+
+def test_a_mismatched_reply_is_one_to_another_prompt() -> None:
+    judged = [(_sequence(3 + place // 6, 20 + place), True) for place in range(12)]  # six to each of two prompts
+    for unit in thumb_units(judged, 4):
+        asked = [one.ids[1] for one in unit.sequences[: unit.count]]
+        replied = [3 + (one.ids[2] - 20) // 6 for one in unit.sequences[unit.count :]]
+        assert [one.ids[1] for one in unit.sequences[unit.count :]] == asked
+        assert all(one != other for one, other in zip(asked, replied, strict=True))
+    assert thumb_units(judged, 4) == thumb_units(judged, 4)
+    assert thumb_units(judged[:3], 4)  # the prompt is the same for all
+
+
+def test_few_wanted_replies_count_as_much_as_many_unwanted() -> None:
+    wanted, unwanted = balanced([True] * 2 + [False] * 8)
+    assert wanted * 2 == unwanted * 8 and wanted * 2 + unwanted * 8 == 10
+    assert balanced([True] * 3) == (1.0, 1.0)
+    assert build("kto", job(Path("x"), base=None, splits=splits(0, 0)), {}).options.desirable is None
 
 
 def _sequence(asked: int, *reply: int) -> TokenSequence:

@@ -185,3 +185,12 @@ def test_arguments_are_written_in_the_order_of_their_schema_at_every_depth():
 def test_the_question_alone_is_put_to_the_choice_of_tools():
     [_, message] = served_messages([user("Who?", passages=["A."])])
     assert isinstance(message, HumanMessage) and message.additional_kwargs["question"] == "Who?"
+
+
+def test_what_decides_a_choice_counts_more(renderer):
+    [call] = renderer.render(EXAMPLES["call"])
+    taught = [weight for weight, is_target in zip(call.weights, call.targets, strict=True) if is_target]
+    assert taught[0] == taught[-1] == 4 and set(taught[1:-1]) == {1}
+    [none] = renderer.render(EXAMPLES["none"])
+    assert [weight for weight, is_target in zip(none.weights, none.targets, strict=True) if is_target] == [4, 4]
+    assert renderer.render(EXAMPLES["passages"])[0].weights == ()

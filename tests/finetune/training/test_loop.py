@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from finetune.errors import BaseMismatch, DatasetError, RecipeError, TrainingDiv
 from finetune.recipes import build, carry_out
 from finetune.schema import DatasetSplits, Example, TokenSequence
 from finetune.training.checkpoints import latest
+from finetune.training.hardware import settle
 from finetune.training.loop import Trainee, fit
 from finetune.training.objectives import Objective, log_probabilities, packed, prepare
 from finetune.training.options import TrainingOptions
@@ -104,6 +106,44 @@ def test_sequences_beyond_the_context_are_left_out_and_counted() -> None:
     assert len(data.train) == 2
     assert any("1 training sequences are longer than 512 tokens" in note for note in data.notes)
     assert any("1 of 4 training examples have nothing to learn" in note for note in data.notes)
+
+
+def test_replies_marked_as_bad_are_neither_learned_from_nor_measured_on() -> None:
+    bad = replace(example(5), label=False)
+    data = prepare(tiny_base(), DatasetSplits((example(1), example(3), bad), (example(1), bad)), TrainingOptions())
+    assert len(data.train) == 2 and len(data.dev) == len(data.prompts) == 1
+
+
+def test_a_run_keeps_its_number_of_threads_and_says_so(tmp_path: Path) -> None:
+    before, notes = torch.get_num_threads(), list[str]()
+    try:
+        settle(a_run(tmp_path), replace(QUICK, threads=1), notes.append)
+        again = open_run(tmp_path, Identity("test", "b", "d", {}))
+        settle(again, replace(QUICK, threads=2), notes.append)
+        assert torch.get_num_threads() == 1 and len(notes) == 1 and "1 threads" in notes[0]
+        settle(again, replace(QUICK, threads=0), notes.append)
+        assert torch.get_num_threads() == 1 and len(notes) == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("watching", [{"dev_times": 3, "dev_every": 0}, {"dev_every": 2}])
+def test_a_run_that_goes_on_is_measured_when_it_would_have_been(tmp_path: Path, watching: dict[str, int]) -> None:
+    def measured(folder: Path) -> list[int]:
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        return [line["step"] for line in lines if "dev_loss" in line]
+
+    options = OPTIONS | watching
+    for name, stop in (("whole", 0), ("cut", 4), ("cut", 0)):
+        chosen = build(
+            "lora",
+            job(tmp_path / name, on_progress=lambda now, stop=stop: now.step == stop and _interrupt()),
+            options,
+        )
+        chosen.setup()
+        with pytest.raises(TrainingInterrupted) if stop else nullcontext():
+            chosen.train()
+    assert measured(tmp_path / "cut") == measured(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(

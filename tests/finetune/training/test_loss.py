@@ -1,5 +1,7 @@
 """Packed training is the same as training one by one: logits, losses and gradients."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ pytest.importorskip("peft")
 import torch
 
 from finetune.schema import TokenSequence
+from finetune.training.branch_attention import attend_in_branches, attends_in_branches
 from finetune.training.fused_lora import fuse
 from finetune.training.loss import supervised_loss, token_losses
 from finetune.training.packing import collate, pack
@@ -108,3 +111,35 @@ def test_fused_layers_obey_a_disabled_adapter():
 def test_layers_that_do_more_than_lora_are_left_alone():
     assert fuse(with_lora(tiny_llama(), use_dora=True)) == 0
     assert fuse(with_lora(tiny_llama(), lora_dropout=0.1)) == 0
+
+
+def test_attention_by_branches_gives_the_same_losses_and_gradients():
+    model = with_lora(tiny_llama())
+    batches = [collate([row]) for row in pack(sequences(), 64)]
+    plain = [(token_losses(model, batch).detach(), gradients(model, batch)) for batch in batches]
+    attend_in_branches(model)
+    assert attends_in_branches(model.get_base_model()) and any(len(batch.bounds) > 3 for batch in batches)
+    for batch, (losses, dense) in zip(batches, plain, strict=True):
+        torch.testing.assert_close(token_losses(model, batch), losses, atol=1e-5, rtol=1e-5)
+        for name, gradient in gradients(model, batch).items():
+            torch.testing.assert_close(gradient, dense[name], atol=1e-5, rtol=1e-4)
+
+
+def test_attention_without_bounds_is_the_ordinary_one():
+    model, items = tiny_llama(), sequences()
+    expected = alone(model, items[0])
+    several = token_losses(model, collate(pack(items, 20)))
+    attend_in_branches(model)
+    torch.testing.assert_close(alone(model, items[0]), expected)
+    torch.testing.assert_close(token_losses(model, collate(pack(items, 20))), several)
+
+
+def test_a_token_counts_as_much_as_its_weight_says():
+    model, items = tiny_llama(), sequences()[:3]
+    weighed = [replace(item, weights=[2 + place % 2 for place in range(len(item.ids))]) for item in items]
+    total, count = supervised_loss(model, collate(pack(weighed, 1000)))
+    places = [[place for place, wanted in enumerate(item.targets) if wanted] for item in items]
+    weights = [torch.tensor([2.0 + place % 2 for place in row]) for row in places]
+    expected = sum((alone(model, item) * weight).sum() for item, weight in zip(items, weights, strict=True))
+    torch.testing.assert_close(total, expected, atol=1e-4, rtol=1e-5)
+    assert count == sum(weight.sum() for weight in weights)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune.schema import TokenSequence
-from finetune.training.packing import pack, visible
+from finetune.training.packing import bounds_of, pack, visible
 
 
 @st.composite
@@ -49,6 +49,16 @@ def test_positions_count_from_the_start_of_each_sequence(sequences, budget):
         for place in range(len(row)):
             seen = np.flatnonzero(visible(row)[place])
             assert sorted(row.positions[seen]) == list(range(row.positions[place] + 1))
+
+
+@given(families(), st.integers(1, 40))
+def test_bounds_say_what_each_token_sees(sequences, budget):
+    for row in pack(sequences, budget):
+        seen = np.zeros((len(row), len(row)), dtype=bool)
+        for start, end, first, last in bounds_of(row):
+            seen[start:end, first:last] = True
+            seen[start:end, start:end] |= np.tri(end - start, dtype=bool)
+        assert np.array_equal(seen, visible(row))
 
 
 @given(families())

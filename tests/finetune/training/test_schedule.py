@@ -84,3 +84,14 @@ def test_the_first_step_is_taken_even_if_preparing_took_all_the_time() -> None:
     assert not clock.is_over(0)
     clock.stepped(1)
     assert clock.is_over(1)
+
+
+def test_a_clock_goes_on_as_it_was() -> None:
+    one = Clock(100, 1.0)
+    one.stepped(2.0)
+    one.stepped(4.0)
+    one.reserve = 5.0
+    other = Clock(100, 1.0)
+    other.restore(one.state())
+    assert other.progress(2) == one.progress(2) and other.left(2) == one.left(2)
+    assert other.state() == one.state()

@@ -14,7 +14,8 @@ from jsonschema import Draft202012Validator
 
 from agent.prompts import REFUSAL
 from finetune.default.sources import NAMES, examples
-from finetune.default.sources.boxes import occurs
+from finetune.default.sources.boxes import occurs, related
+from finetune.default.sources.seal_tools import exact_calls
 from finetune.errors import DatasetError
 from finetune.schema import Example
 from tools.calculator import calculate
@@ -125,6 +126,33 @@ def test_some_requests_need_no_tool(name: str, data: Path) -> None:
     found = list(itertools.islice(examples(name, 0, data), 400))
     idle = sum(not _calls(example) for example in found)
     assert 0.05 < idle / len(found) < 0.6
+
+
+@pytest.mark.parametrize(
+    ("query", "usable"),
+    [
+        ("Write the title Hello.", True),
+        ("Write the title Hello in font Arial.", True),
+        ("Write the title Hello with a font size of 14.", False),
+        ("Write the title Hello in the us-east-1 region.", False),
+    ],
+)
+def test_a_label_without_an_argument_that_the_request_names_is_not_used(query: str, usable: bool) -> None:
+    kinds = {"title": "str", "fontSize": "int", "region": "str", "user_id": "str"}
+    specification = {
+        "api_name": "write",
+        "api_description": "Write a title.",
+        "parameters": {name: {"type": kind} for name, kind in kinds.items()},
+        "required": ["title"],
+    }
+    line = {"query": query, "calling": [{"api": "write", "parameters": {"title": "Hello"}}]}
+    assert (exact_calls(line, {"write": specification}) == [("write", {"title": "Hello"})]) is usable
+
+
+def test_tools_of_a_box_that_are_told_apart_by_descriptions_share_no_word(data: Path) -> None:
+    for box, _ in itertools.groupby(itertools.islice(examples("metatool", 0, data), 400), lambda one: one.tools):
+        for one, other in itertools.combinations(box, 2):
+            assert not related(f"{one['function']['name']} {one['function']['description']}", [other])
 
 
 def test_what_is_evaluated_can_be_left_out(data: Path) -> None:
