@@ -7,7 +7,7 @@ adapter that the run starts from. What it makes of each reply is computed once, 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,8 @@ from finetune.training.adapter_files import adapter_digest, write_adapter
 from finetune.training.job import Job
 from finetune.training.low_rank import put_lora
 from finetune.training.options import TrainingOptions, require, what_is_learned
-from finetune.training.runs import Identity, open_run
-from finetune.training.tracking import check_trackers, tracked
+from finetune.training.runs import Identity
+from finetune.training.tracking import check_trackers
 
 if TYPE_CHECKING:
     from finetune.training.loop import Outcome
@@ -61,7 +61,6 @@ class Dpo:
     def setup(self) -> None:
         """Check the options, read the base and the pairs, and put LoRA on the base."""
         from finetune.training.formatting import Renderer
-        from finetune.training.hardware import only_first_opens, settle
         from finetune.training.objectives import data_fingerprint
         from finetune.training.preferences import gather_pairs
 
@@ -82,16 +81,13 @@ class Dpo:
             )
         data = data_fingerprint(examples.train)
         identity = Identity("dpo", self.base.fingerprint, data, what_is_learned(self.options), parent)
-        self.run = only_first_opens(lambda: open_run(self.job.out, identity))
-        settle(self.run, training, self.job.on_note)
-        for note in notes:
-            self.job.on_note(note)
+        self.run = self.job.open(identity, training, notes)
         shape = {"r": self.options.rank, "lora_alpha": self.options.alpha}
         self.model = put_lora(self.base, self.job.parent, training.seed, shape)
 
     def train(self) -> Outcome:
         """Minimize the loss of DPO."""
-        from finetune.training.loop import Trainee, fit
+        from finetune.training.loop import Trainee
         from finetune.training.preferences import DEV_REFERENCE, REFERENCE, dpo, pair_units, with_reference
 
         training, options, folder = self.options.training, self.options, self.job.out
@@ -100,12 +96,7 @@ class Dpo:
         objective = dpo(units, options.beta, options.likelihood)
         dev_objective = dpo(dev, options.beta, options.likelihood) if dev else None
         trainee = Trainee(self.model, objective, dev_objective)
-        with tracked(self.run, training.tracking) as trackers:
-            outcome = fit(
-                trainee, training, self.run, trackers=trackers, on_progress=self.job.on_progress, began=self._began
-            )
-        self.run.note(outcome=asdict(outcome))
-        return outcome
+        return self.job.fit(trainee, training, self.run, self._began)
 
     def save(self) -> Path:
         """Write the corrections as a PEFT adapter with their lineage."""

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finetune.errors import RecipeError
 from finetune.training.job import Job
 from finetune.training.options import TrainingOptions, what_is_learned
-from finetune.training.runs import Identity, open_run
-from finetune.training.tracking import check_trackers, tracked
+from finetune.training.runs import Identity
+from finetune.training.tracking import check_trackers
 
 if TYPE_CHECKING:
     from finetune.training.loop import Outcome
@@ -39,8 +39,6 @@ class Full:
 
     def setup(self) -> None:
         """Check the options, read the base and the data, and let all weights move."""
-        from finetune.training.hardware import only_first_opens, settle
-
         self._began = time.monotonic()
         if self.job.parent is not None:
             raise RecipeError("Full fine-tuning starts from a model, not from an adapter.", fix="Leave out --from.")
@@ -48,16 +46,13 @@ class Full:
         self.base = self.job.load_base()
         self.data = self.job.prepare(self.base, self.options.training)
         identity = Identity("full", self.base.fingerprint, self.data.fingerprint, what_is_learned(self.options))
-        self.run = only_first_opens(lambda: open_run(self.job.out, identity))
-        settle(self.run, self.options.training, self.job.on_note)
-        for note in self.data.notes:
-            self.job.on_note(note)
+        self.run = self.job.open(identity, self.options.training, self.data.notes)
         self.model = self.base.model.requires_grad_(True)
 
     def train(self) -> Outcome:
         """Minimize the cross-entropy of the target tokens."""
         from finetune.training.branch_attention import attend_in_branches
-        from finetune.training.loop import Trainee, fit
+        from finetune.training.loop import Trainee
         from finetune.training.objectives import packed
 
         training = self.options.training
@@ -65,12 +60,7 @@ class Full:
         dev = packed(self.data.dev, training) if self.data.dev else None
         prompts, tokenizer = self.data.prompts, self.base.tokenizer
         trainee = Trainee(self.model, packed(self.data.train, training), dev, prompts=prompts, tokenizer=tokenizer)
-        with tracked(self.run, training.tracking) as trackers:
-            outcome = fit(
-                trainee, training, self.run, trackers=trackers, on_progress=self.job.on_progress, began=self._began
-            )
-        self.run.note(outcome=asdict(outcome))
-        return outcome
+        return self.job.fit(trainee, training, self.run, self._began)
 
     def save(self) -> Path:
         """Write the model as a checkpoint of transformers (safetensors) with its lineage."""

@@ -7,7 +7,7 @@ adapter that the run starts from. What it makes of each reply is computed once, 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,8 @@ from finetune.training.adapter_files import adapter_digest, write_adapter
 from finetune.training.job import Job
 from finetune.training.low_rank import put_lora
 from finetune.training.options import TrainingOptions, require, what_is_learned
-from finetune.training.runs import Identity, open_run
-from finetune.training.tracking import check_trackers, tracked
+from finetune.training.runs import Identity
+from finetune.training.tracking import check_trackers
 
 if TYPE_CHECKING:
     from finetune.training.loop import Outcome
@@ -66,7 +66,6 @@ class Kto:
     def setup(self) -> None:
         """Check the options, read the base and the verdicts, and put LoRA on the base."""
         from finetune.training.formatting import Renderer
-        from finetune.training.hardware import only_first_opens, settle
         from finetune.training.objectives import data_fingerprint
         from finetune.training.preferences import gather_thumbs
 
@@ -87,16 +86,13 @@ class Kto:
             )
         data = data_fingerprint(examples.train)
         identity = Identity("kto", self.base.fingerprint, data, what_is_learned(self.options), parent)
-        self.run = only_first_opens(lambda: open_run(self.job.out, identity))
-        settle(self.run, training, self.job.on_note)
-        for note in notes:
-            self.job.on_note(note)
+        self.run = self.job.open(identity, training, notes)
         shape = {"r": self.options.rank, "lora_alpha": self.options.alpha}
         self.model = put_lora(self.base, self.job.parent, training.seed, shape)
 
     def train(self) -> Outcome:
         """Minimize the loss of KTO."""
-        from finetune.training.loop import Trainee, fit
+        from finetune.training.loop import Trainee
         from finetune.training.preferences import DEV_REFERENCE, REFERENCE, balanced, kto, thumb_units, with_reference
 
         training, options, folder = self.options.training, self.options, self.job.out
@@ -105,12 +101,7 @@ class Kto:
         wanted, unwanted = balanced([verdict for _, verdict in self.thumbs])
         weights = options.beta, options.desirable or wanted, options.undesirable or unwanted
         trainee = Trainee(self.model, kto(units, *weights), kto(dev, *weights) if dev else None)
-        with tracked(self.run, training.tracking) as trackers:
-            outcome = fit(
-                trainee, training, self.run, trackers=trackers, on_progress=self.job.on_progress, began=self._began
-            )
-        self.run.note(outcome=asdict(outcome))
-        return outcome
+        return self.job.fit(trainee, training, self.run, self._began)
 
     def save(self) -> Path:
         """Write the corrections as a PEFT adapter with their lineage."""

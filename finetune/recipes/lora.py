@@ -8,7 +8,7 @@ et al. 2024, arXiv:2402.09353), LoRA+'s higher learning rate for B (Hayou et al.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,8 @@ from finetune.training.adapter_files import adapter_digest, write_adapter
 from finetune.training.job import Job
 from finetune.training.low_rank import ALL_LINEAR, put_lora
 from finetune.training.options import TrainingOptions, require, what_is_learned
-from finetune.training.runs import Identity, open_run
-from finetune.training.tracking import check_trackers, tracked
+from finetune.training.runs import Identity
+from finetune.training.tracking import check_trackers
 
 if TYPE_CHECKING:
     from finetune.training.loop import Outcome
@@ -65,18 +65,13 @@ class Lora:
 
     def setup(self) -> None:
         """Check the options, read the base and the data, and put fresh (or the parent's) corrections on the base."""
-        from finetune.training.hardware import only_first_opens, settle
-
         self._began = time.monotonic()
         check_trackers(self.options.training.tracking)
         parent = adapter_digest(self.job.parent)
         self.base = self.job.load_base()
         self.data = self.job.prepare(self.base, self.options.training)
         identity = Identity("lora", self.base.fingerprint, self.data.fingerprint, what_is_learned(self.options), parent)
-        self.run = only_first_opens(lambda: open_run(self.job.out, identity))
-        settle(self.run, self.options.training, self.job.on_note)
-        for note in self.data.notes:
-            self.job.on_note(note)
+        self.run = self.job.open(identity, self.options.training, self.data.notes)
         shape = {
             "r": self.options.rank,
             "lora_alpha": self.options.alpha,
@@ -90,7 +85,7 @@ class Lora:
         """Minimize the cross-entropy of the target tokens."""
         from finetune.training.branch_attention import attend_in_branches
         from finetune.training.fused_lora import fuse
-        from finetune.training.loop import Trainee, fit
+        from finetune.training.loop import Trainee
         from finetune.training.objectives import packed
 
         training = self.options.training
@@ -105,12 +100,7 @@ class Lora:
             self.data.prompts,
             self.base.tokenizer,
         )
-        with tracked(self.run, training.tracking) as trackers:
-            outcome = fit(
-                trainee, training, self.run, trackers=trackers, on_progress=self.job.on_progress, began=self._began
-            )
-        self.run.note(outcome=asdict(outcome))
-        return outcome
+        return self.job.fit(trainee, training, self.run, self._began)
 
     def save(self) -> Path:
         """Write the corrections as a PEFT adapter with their lineage."""

@@ -7,15 +7,15 @@ the length of its batch. llama.cpp cannot serve them; they are for transformers 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.training.adapter_files import adapted, adapter_digest, check_parent, load_weights, write_adapter
 from finetune.training.job import Job
 from finetune.training.options import TrainingOptions, require, what_is_learned
-from finetune.training.runs import Identity, open_run
-from finetune.training.tracking import check_trackers, tracked
+from finetune.training.runs import Identity
+from finetune.training.tracking import check_trackers
 
 if TYPE_CHECKING:
     from finetune.training.loop import Outcome
@@ -50,8 +50,6 @@ class PromptTuning:
 
     def setup(self) -> None:
         """Check the options, read the base and the data, and put the virtual tokens before the base."""
-        from finetune.training.hardware import only_first_opens, settle
-
         self._began = time.monotonic()
         check_trackers(self.options.training.tracking)
         parent = adapter_digest(self.job.parent)
@@ -59,15 +57,12 @@ class PromptTuning:
         self.data = self.job.prepare(self.base, self.options.training)
         learned = what_is_learned(self.options)
         identity = Identity("prompt_tuning", self.base.fingerprint, self.data.fingerprint, learned, parent)
-        self.run = only_first_opens(lambda: open_run(self.job.out, identity))
-        settle(self.run, self.options.training, self.job.on_note)
-        for note in self.data.notes:
-            self.job.on_note(note)
+        self.run = self.job.open(identity, self.options.training, self.data.notes)
         self.model = self._prompted()
 
     def train(self) -> Outcome:
         """Minimize the cross-entropy of the target tokens."""
-        from finetune.training.loop import Trainee, fit
+        from finetune.training.loop import Trainee
         from finetune.training.objectives import padded
 
         training, tokens = self.options.training, self.options.tokens
@@ -76,12 +71,7 @@ class PromptTuning:
         dev = padded(self.data.dev, training, virtual=tokens, shift=tokens) if self.data.dev else None
         prompts, tokenizer = self.data.prompts, self.base.tokenizer
         trainee = Trainee(self.model, objective, dev, prompts=prompts, tokenizer=tokenizer)
-        with tracked(self.run, training.tracking) as trackers:
-            outcome = fit(
-                trainee, training, self.run, trackers=trackers, on_progress=self.job.on_progress, began=self._began
-            )
-        self.run.note(outcome=asdict(outcome))
-        return outcome
+        return self.job.fit(trainee, training, self.run, self._began)
 
     def save(self) -> Path:
         """Write the embeddings as a PEFT adapter with their lineage."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,8 @@ from finetune.training.adapter_files import adapter_digest, write_adapter
 from finetune.training.job import Job
 from finetune.training.low_rank import ALL_LINEAR, put_lora
 from finetune.training.options import TrainingOptions, require, what_is_learned
-from finetune.training.runs import Identity, open_run
-from finetune.training.tracking import check_trackers, tracked
+from finetune.training.runs import Identity
+from finetune.training.tracking import check_trackers
 
 if TYPE_CHECKING:
     from finetune.training.base_model import BaseModel
@@ -84,7 +84,6 @@ class QLora:
     def setup(self) -> None:
         """Check the machine and the options, read the data, and put LoRA on the base in four bits."""
         check_machine()
-        from finetune.training.hardware import only_first_opens, settle
 
         self._began = time.monotonic()
         check_trackers(self.options.training.tracking)
@@ -93,29 +92,21 @@ class QLora:
         self.data = self.job.prepare(self.base, self.options.training)
         learned = what_is_learned(self.options)
         identity = Identity("qlora", self.base.fingerprint, self.data.fingerprint, learned, parent)
-        self.run = only_first_opens(lambda: open_run(self.job.out, identity))
-        settle(self.run, self.options.training, self.job.on_note)
-        for note in self.data.notes:
-            self.job.on_note(note)
+        self.run = self.job.open(identity, self.options.training, self.data.notes)
         shape = {"r": self.options.rank, "lora_alpha": self.options.alpha, "use_rslora": self.options.rslora}
         base = replace(self.base, model=_in_four_bits(self.base, self.options))
         self.model = put_lora(base, self.job.parent, self.options.training.seed, shape, self.options.targets)
 
     def train(self) -> Outcome:
         """Minimize the cross-entropy of the target tokens."""
-        from finetune.training.loop import Trainee, fit
+        from finetune.training.loop import Trainee
         from finetune.training.objectives import packed
 
         training = self.options.training
         dev = packed(self.data.dev, training) if self.data.dev else None
         rates, prompts = {"lora_B": self.options.loraplus}, self.data.prompts
         trainee = Trainee(self.model, packed(self.data.train, training), dev, rates, prompts, self.base.tokenizer)
-        with tracked(self.run, training.tracking) as trackers:
-            outcome = fit(
-                trainee, training, self.run, trackers=trackers, on_progress=self.job.on_progress, began=self._began
-            )
-        self.run.note(outcome=asdict(outcome))
-        return outcome
+        return self.job.fit(trainee, training, self.run, self._began)
 
     def save(self) -> Path:
         """Write the corrections as a PEFT adapter with their lineage."""

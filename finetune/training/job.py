@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from finetune.schema import DatasetSplits
     from finetune.training.base_model import BaseModel
+    from finetune.training.loop import Outcome, Trainee
     from finetune.training.objectives import Prepared
     from finetune.training.options import TrainingOptions
     from finetune.training.progress import Progress
+    from finetune.training.runs import Identity, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +50,39 @@ class Job:
         from finetune.training.objectives import prepare
 
         return prepare(base, self.splits, options)
+
+    def open(self, identity: Identity, options: TrainingOptions, notes: Iterable[str] = ()) -> Run:
+        """The run in the folder, begun or gone on with, on the terms it began on; the notes are told.
+
+        Raises:
+            RecipeError, BaseMismatch: the folder holds another run.
+            StorageError: the disk refuses.
+        """
+        from finetune.training.hardware import only_first_opens, settle
+        from finetune.training.runs import open_run
+
+        run = only_first_opens(lambda: open_run(self.out, identity))
+        settle(run, options, self.on_note)
+        for note in notes:
+            self.on_note(note)
+        return run
+
+    def fit(self, trainee: Trainee, options: TrainingOptions, run: Run, began: float) -> Outcome:
+        """Train, tracked as the options say; the outcome is noted in the run.
+
+        Args:
+            trainee: what is trained, on what.
+            options: how.
+            run: the run's folder.
+            began: `time.monotonic()` when the recipe began.
+
+        Raises:
+            TrainingDiverged, TrainingInterrupted, StorageError: see `finetune.training.loop.fit`.
+        """
+        from finetune.training.loop import fit
+        from finetune.training.tracking import tracked
+
+        with tracked(run, options.tracking) as trackers:
+            outcome = fit(trainee, options, run, trackers=trackers, on_progress=self.on_progress, began=began)
+        run.note(outcome=asdict(outcome))
+        return outcome
