@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent.adapters import base_fingerprint
 from agent.cli.exit_codes import examples
 from agent.cli.output import counted, foreign, print_json, shown_path
 from agent.cli.output import out as stdout
@@ -218,6 +217,7 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Serve what was served before, one step."""
+    from agent.adapters import base_fingerprint
     from finetune.improvement.serving import serving
 
     settings = invocation(ctx).settings()

@@ -64,7 +64,18 @@ def _order(examples: Sequence[Example], family: Sequence[int], seed: int) -> str
 
 def _families(examples: Sequence[Example]) -> list[list[int]]:
     """The numbers of the examples that must stay together, because of a group or a question."""
-    parent = list(range(len(examples)))
+    names = ((("key", example.key), ("group", example.group)) for example in examples)
+    return families_of([[name for name in both if name[1]] for both in names])
+
+
+def families_of(marks: Sequence[Iterable[tuple[str, str]]], alike: Iterable[tuple[int, int]] = ()) -> list[list[int]]:
+    """The numbers of what hangs together, directly or through others.
+
+    Args:
+        marks: of each item; two items with a mark in common hang together.
+        alike: pairs of numbers that do so besides.
+    """
+    parent = list(range(len(marks)))
 
     def root(at: int) -> int:
         while parent[at] != at:
@@ -73,12 +84,13 @@ def _families(examples: Sequence[Example]) -> list[list[int]]:
         return at
 
     first: dict[tuple[str, str], int] = {}
-    for at, example in enumerate(examples):
-        for name in (("key", example.key), ("group", example.group)):
-            if name[1]:
-                parent[root(at)] = root(first.setdefault(name, at))
+    for at, own in enumerate(marks):
+        for mark in own:
+            parent[root(at)] = root(first.setdefault(mark, at))
+    for one, other in alike:
+        parent[root(one)] = root(other)
     families: dict[int, list[int]] = defaultdict(list)
-    for at in range(len(examples)):
+    for at in range(len(marks)):
         families[root(at)].append(at)
     return list(families.values())
 

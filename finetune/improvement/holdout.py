@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from finetune.dataset.splits import questions_of
+from finetune.dataset.splits import families_of, questions_of
 from finetune.improvement.feedback import LEAST_LEARNED, LEAST_TESTED, without_groups
 from finetune.improvement.folder import RunFolder
 from finetune.improvement.measuring import measure_of, most_measured
@@ -121,27 +121,10 @@ def _divided(
 
 def _families(examples: Sequence[Example], *, grouped: bool) -> list[list[int]]:
     """The numbers of the examples that must stay together."""
-    parent = list(range(len(examples)))
-
-    def root(at: int) -> int:
-        while parent[at] != at:
-            parent[at] = parent[parent[at]]
-            at = parent[at]
-        return at
-
-    first: dict[tuple[str, str], int] = {}
-    for at, example in enumerate(examples):
-        marks = [("question", question) for question in _questions(example)]
-        if grouped and example.group:
-            marks.append(("group", example.group))
-        for mark in marks:
-            parent[root(at)] = root(first.setdefault(mark, at))
-    for one, other in _alike([_words(example) for example in examples]):
-        parent[root(one)] = root(other)
-    families: dict[int, list[int]] = defaultdict(list)
-    for at in range(len(examples)):
-        families[root(at)].append(at)
-    return list(families.values())
+    groups = [[("group", example.group)] if grouped and example.group else [] for example in examples]
+    questions = [[("question", question) for question in _questions(example)] for example in examples]
+    marks = [[*asked, *group] for asked, group in zip(questions, groups, strict=True)]
+    return families_of(marks, _alike([_words(example) for example in examples]))
 
 
 def _questions(example: Example) -> list[str]:

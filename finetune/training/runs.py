@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent import adapters
 from agent.errors import StorageError
 from finetune.errors import BaseMismatch, RecipeError
 from finetune.training.checkpoints import remove_checkpoints
@@ -196,13 +196,8 @@ def write_json(path: Path, value: Any) -> None:
     Raises:
         StorageError: the disk refused.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        with partial.open("w", encoding="utf-8") as file:
-            json.dump(value, file, ensure_ascii=False, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+        adapters.write_json(path, value)
     except OSError as error:
         raise StorageError(
             f"{path} could not be written: {error.strerror or error}.", fix="Make room there, then try again."
