@@ -15,7 +15,7 @@ from agent.cli.output import err, foreign, prepare_streams, print_error, print_j
 from agent.cli.output import out as stdout
 from agent.cli.progress import duration
 from agent.cli.seam import Json, Seam, invocation
-from finetune.commands import improve
+from finetune.commands import default, improve
 from finetune.commands.search import EPILOG, search
 
 if TYPE_CHECKING:
@@ -108,6 +108,9 @@ def _trained(recipe: str, job: Job, options: dict[str, Any]) -> dict[str, Any]:
             print_error(stop.what, stop.kept, stop.fix)
             raise typer.Exit(exit_codes.INTERRUPTED) from stop
     return {"folder": str(folder), **asdict(outcome)}
+
+
+default.register(app, _trained)
 
 
 def _in_words(outcome: dict[str, Any]) -> str:

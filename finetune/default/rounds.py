@@ -1,0 +1,180 @@
+"""Training of the adapter that ships with Ratchet: rounds over fresh mixes, each going on from the one before.
+
+    OUT/round-1/data/       the mix, with its card
+               /run/        the run; `run/adapter` is what it learned
+    OUT/round-2/…
+
+A round that was interrupted goes on where it was; one that is done is not repeated.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.adapters import PACKAGED, write_json
+from finetune.adapter_record import Provenance
+from finetune.default.mix import SHARES, mix
+from finetune.errors import AdapterMissing
+
+if TYPE_CHECKING:
+    from finetune.adapter_record import AdapterRecord
+    from finetune.schema import DatasetSplits
+    from finetune.training.job import Job
+
+RECIPE = "lora"
+OPTIONS: Mapping[str, Any] = {
+    "rank": 16,
+    "alpha": 32.0,
+    "loraplus": 2.0,
+    "schedule": "linear",
+    "warmup": 0.03,
+    "step_targets": 300,
+    "pack_tokens": 1024,
+    "context": 1024,
+    "dev_every": 50,
+    "dev_tokens": 8000,
+}
+# What each public set asks of those who pass it on, and what is made from it.
+LICENCES: Mapping[str, str] = {
+    "families": "written for Ratchet",
+    "talk": "written for Ratchet",
+    "snips": "SNIPS, CC0",
+    "seal_tools": "Seal-Tools, Apache-2.0",
+    "sgd": "Schema-Guided Dialogue, CC BY-SA 4.0",
+    "metatool": "MetaTool, MIT",
+    "clinc150": "CLINC150, CC BY 3.0",
+    "gsm8k": "GSM8K, MIT",
+    "squad": "SQuAD 2.0, CC BY-SA 4.0",
+    "halueval": "HaluEval, MIT",
+    "dolly": "databricks-dolly-15k, CC BY-SA 3.0",
+    "conversations": "glaive-function-calling and ToolACE, Apache-2.0",
+}
+SHIPPED = ("adapter.gguf", "adapter.json", "card.md")
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One pass over a mix.
+
+    Attributes:
+        seed: of the mix, the order and the weights.
+        scale: of the mix; see `finetune.default.mix.SHARES`.
+        learning_rate: the highest.
+    """
+
+    seed: int
+    scale: float
+    learning_rate: float
+
+
+ROUNDS = (Round(seed=3, scale=1.0, learning_rate=1.5e-3),)
+
+
+def jobs(out: Path, rounds: tuple[Round, ...] = ROUNDS) -> Iterator[tuple[Job, dict[str, Any]]]:
+    """What remains to be trained, and with which options; a mix is made when its turn comes.
+
+    Args:
+        out: folder of all rounds.
+        rounds: in order.
+
+    Raises:
+        DatasetError: a public set is not there, or a folder holds something else.
+    """
+    from finetune.training.job import Job
+
+    parent: Path | None = None
+    for number, one in enumerate(rounds, 1):
+        folder = out / f"round-{number}"
+        if not adapter_of(folder).is_dir():
+            splits = _data(folder / "data", one)
+            options = {**OPTIONS, "seed": one.seed, "learning_rate": one.learning_rate}
+            yield Job(splits, folder / "run", parent=parent), options
+        parent = adapter_of(folder)
+
+
+def adapter_of(folder: Path) -> Path:
+    """What a round left in its folder."""
+    return folder / "run" / "adapter"
+
+
+def last_adapter(out: Path, rounds: tuple[Round, ...] = ROUNDS) -> Path:
+    """What all rounds together learned, as PEFT's files.
+
+    Raises:
+        AdapterMissing: the last round is not done.
+    """
+    learned = adapter_of(out / f"round-{len(rounds)}")
+    if not learned.is_dir():
+        raise AdapterMissing(f"The rounds in {out} are not done.", fix="Give the command without --package first.")
+    return learned
+
+
+def _data(folder: Path, one: Round) -> DatasetSplits:
+    """The mix of a round, kept in its folder; read from there when it was made before."""
+    from finetune.dataset.card import SourceFacts, card_of
+    from finetune.dataset.privacy import PiiReport
+    from finetune.dataset.store import load, save
+
+    if not folder.is_dir():
+        splits = mix(one.seed, one.scale)
+        shares = {name: round(share * one.scale) for name, share in SHARES.items()}
+        sources = tuple(SourceFacts(name, LICENCES[name], most) for name, most in shares.items())
+        save(folder, splits, card_of(splits, sources=sources, settings=asdict(one)), PiiReport({}, {}))
+    return load(folder).splits()
+
+
+def package(
+    out: Path, base: Path, target: Path, metrics: Mapping[str, float], rounds: tuple[Round, ...] = ROUNDS
+) -> AdapterRecord:
+    """Put what the last round learned where the program looks for the adapter that it comes with.
+
+    Args:
+        out: folder of all rounds.
+        base: the GGUF file of the base model.
+        target: a folder; what it holds is replaced.
+        metrics: for the card.
+        rounds: that were trained.
+
+    Raises:
+        AdapterMissing: as for `last_adapter`.
+        AdapterInvalid, BaseMismatch, StorageError: as for `AdapterRegistry.add`.
+    """
+    from finetune.dataset.store import load
+    from finetune.registry import AdapterRegistry
+
+    learned = last_adapter(out, rounds)
+    digests = [load(out / f"round-{number}" / "data").digest for number in range(1, len(rounds) + 1)]
+    options = {**OPTIONS, "rounds": " then ".join(map(_in_words, rounds))}
+    about = Provenance(", ".join(digests), RECIPE, options, rounds[-1].seed, dict(metrics))
+    with tempfile.TemporaryDirectory() as made:
+        registry = AdapterRegistry(Path(made))
+        record = registry.add(PACKAGED, learned, base, about)
+        kept = {name: digest for name, digest in record.files.items() if name in SHIPPED}
+        record = replace(record, files=kept)
+        write_json(Path(made) / PACKAGED / "adapter.json", asdict(record))
+        target.mkdir(parents=True, exist_ok=True)
+        for name in SHIPPED:
+            shutil.copyfile(Path(made) / PACKAGED / name, target / name)
+    return record
+
+
+def _in_words(one: Round) -> str:
+    return f"seed {one.seed} at scale {one.scale:g} with learning rate {one.learning_rate:g}"
+
+
+def carry_out(
+    out: Path, train: Callable[[str, Job, dict[str, Any]], dict[str, Any]], given: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Train all rounds that are not done.
+
+    Args:
+        out: folder of all rounds.
+        train: carries out one job with options and tells how it went.
+        given: options in place of ours, such as minutes and threads.
+    """
+    return [train(RECIPE, job, {**options, **given}) for job, options in jobs(out)]
