@@ -5,6 +5,7 @@ rules say that the question asks for them; failing that, the one whose descripti
 Likeness of the question to "name: description" names the right tool more often than a model of 135M does, and says
 better when none is needed (`benchmarks.tool_choice`): of questions that needed the nearest tool such a model declined
 one in five, of those that needed none it took the tool five times in six. So all that is left to it are the arguments.
+One with an adapter was trained to choose: it gets the nearest few as they are, and may take none.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     # (tools, question) → the tools with their cosine to the question, nearest first.
     Nearest = Callable[[Sequence[ToolSpec], str], Sequence[tuple[ToolSpec, float]]]
 
+TRAINED_LIMIT = 5  # tools before a small model with an adapter
 LARGE_LIMIT = 24  # tools before a large model; each costs it about 100 tokens of prompt
 _FEW = 4
 _NAME_PARTS = re.compile(r"_|(?<=[a-z0-9])(?=[A-Z])")
@@ -91,7 +93,7 @@ def described(spec: ToolSpec) -> str:
 
 
 def choose_offer(
-    tools: Mapping[str, ToolSpec], question: str, *, small: bool, nearest: Nearest | None = None
+    tools: Mapping[str, ToolSpec], question: str, *, small: bool, nearest: Nearest | None = None, trained: bool = False
 ) -> ToolOffer:
     """The tools to put before the model.
 
@@ -101,6 +103,7 @@ def choose_offer(
         small: whether the model is a small one, which cannot be trusted to choose among many or to invent nothing.
         nearest: ranks tools by likeness; without it a large model gets the first `LARGE_LIMIT` and a small one only
             tools with rules of their own. A small one gets built-in tools by their rules alone.
+        trained: whether an adapter has taught a small model to choose.
     """
     specs = list(tools.values())
     if not small:
@@ -111,6 +114,8 @@ def choose_offer(
     if nearest is None:
         return ToolOffer()
     free = [spec for spec in specs if spec.hints is None and spec.origin != "ratchet"]
+    if trained:
+        return ToolOffer(tuple(_schema(spec) for spec, _ in nearest(free, question)[:TRAINED_LIMIT]))
     near = [spec for spec, cosine in nearest(free, question)[:1] if cosine >= near_enough(len(free))]
     return ToolOffer(tuple(narrowed(_schema(spec), question) for spec in near), must=bool(near))
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.adapters import PACKAGED, write_json
+from agent.adapters import PACKAGED, file_digest, write_json
 from finetune.adapter_record import Provenance
 from finetune.default.mix import SHARES, mix
 from finetune.errors import AdapterMissing
@@ -145,7 +145,7 @@ def package(
         AdapterInvalid, BaseMismatch, StorageError: as for `AdapterRegistry.add`.
     """
     from finetune.dataset.store import load
-    from finetune.registry import AdapterRegistry
+    from finetune.registry import CARD, MANIFEST, AdapterRegistry
 
     learned = last_adapter(out, rounds)
     digests = [load(out / f"round-{number}" / "data").digest for number in range(1, len(rounds) + 1)]
@@ -154,13 +154,22 @@ def package(
     with tempfile.TemporaryDirectory() as made:
         registry = AdapterRegistry(Path(made))
         record = registry.add(PACKAGED, learned, base, about)
-        kept = {name: digest for name, digest in record.files.items() if name in SHIPPED}
-        record = replace(record, files=kept)
-        write_json(Path(made) / PACKAGED / "adapter.json", asdict(record))
+        card = Path(made) / PACKAGED / CARD
+        card.write_text(card.read_text(encoding="utf-8") + _sources(), encoding="utf-8")
+        files = {name: file_digest(card.with_name(name)) for name in SHIPPED if name != MANIFEST}
+        record = replace(record, files=files)
+        write_json(card.with_name(MANIFEST), asdict(record))
         target.mkdir(parents=True, exist_ok=True)
         for name in SHIPPED:
             shutil.copyfile(Path(made) / PACKAGED / name, target / name)
     return record
+
+
+def _sources() -> str:
+    """What the data was made from, for the card."""
+    return "\n## Data\n\n" + "".join(
+        f"- {LICENCES[name]}: {share:,} examples at scale 1\n" for name, share in SHARES.items()
+    )
 
 
 def _in_words(one: Round) -> str:

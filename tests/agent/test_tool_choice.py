@@ -3,7 +3,7 @@
 import pytest
 from langchain_core.tools import StructuredTool
 
-from agent.tool_choice import LARGE_LIMIT, ToolIndex, choose_offer, described, near_enough
+from agent.tool_choice import LARGE_LIMIT, TRAINED_LIMIT, ToolIndex, choose_offer, described, near_enough
 from tests.knowledge.words import WordEmbedder
 from tools.spec import ToolSpec
 
@@ -128,3 +128,16 @@ def test_a_rule_of_a_plugin_that_fails_costs_only_its_tool(small):
     many = {f"tool_{number}": spec(f"tool_{number}", "Does little.") for number in range(LARGE_LIMIT)}
     offer = choose_offer({**many, "broken": broken}, "Anything?", small=small)
     assert len(offer.schemas) == (0 if small else LARGE_LIMIT)
+
+
+def test_a_trained_small_model_chooses_among_the_nearest_few(nearest):
+    tools = box(*(spec(f"far_{number}", "Nothing of the kind.") for number in range(9)), WEATHER)
+    offer = choose_offer(tools, "Weather forecast for a city?", small=True, nearest=nearest, trained=True)
+    assert len(offer.schemas) == TRAINED_LIMIT and names(offer)[0] == "getWeather" and not offer.must
+    assert offer.schemas[0]["function"]["parameters"]["properties"] == {"city": {"type": "string"}}
+
+
+def test_rules_of_a_tool_come_first_for_a_trained_model_too(nearest):
+    tools = box(WEATHER, CALCULATOR)
+    offer = choose_offer(tools, "weather forecast and 1+1", small=True, nearest=nearest, trained=True)
+    assert names(offer) == ["calculator"] and offer.must
