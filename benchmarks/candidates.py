@@ -1,0 +1,129 @@
+"""How the candidates of `benchmarks.bad_candidates` are made: trained from what is served, converted, each kept."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.adapters import FILE
+from agent.errors import RatchetError
+from benchmarks.planted import Plant
+from benchmarks.spoiling import Common
+
+if TYPE_CHECKING:
+    from agent.config import Settings
+    from finetune.improvement.serving import Serving
+    from finetune.schema import Example
+    from finetune.training.base_model import BaseModel
+
+TRAINING: Mapping[str, Any] = {
+    "learning_rate": 1e-3,
+    "epochs": 3,
+    "step_targets": 256,
+    "warmup": 0.1,
+    "dev_every": 0,
+    "checkpoint_seconds": 60,
+    "precision": "fp32",
+}
+
+
+@dataclass(slots=True)
+class Workshop:
+    """Where candidates are made: the model and adapter that are served, the data, and the folder of each."""
+
+    settings: Settings
+    out: Path
+    now: Serving
+    parent: Path | None
+    data: Common
+    options: dict[str, Any]
+    base: BaseModel | None = None
+
+    def file(self, name: str) -> Path:
+        """The candidate as it is served."""
+        return self.out / name / FILE
+
+    def failure(self, name: str) -> Path:
+        """Why there is no such candidate."""
+        return self.out / name / "failed.txt"
+
+
+def without(data: Common, asked: set[str]) -> Common:
+    """The data with nothing in what is learned that is asked; the questions to measure with stay."""
+    from finetune.dataset.splits import held_out_in
+
+    parts = {name: getattr(data, name) for name in ("desk", "calls", "lookups", "talk", "refusals", "idle")}
+    spoiled = {example.source for part in parts.values() for example in held_out_in(part, asked)}
+    return replace(
+        data, **{name: tuple(one for one in part if one.source not in spoiled) for name, part in parts.items()}
+    )
+
+
+def make(shop: Workshop, name: str, plant: Plant) -> None:
+    """Train and convert a candidate, unless that was done before; what stops it is noted as its failure."""
+    folder = shop.out / name
+    if plant.made == "unknown" or shop.file(name).is_file() or shop.failure(name).is_file():
+        return
+    print(f"{name}: {plant.what}", file=sys.stderr, flush=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    from finetune.export.lora_gguf import lora_to_gguf
+
+    try:
+        learned = noise(shop, folder) if plant.made == "noise" else train(shop, name, plant)
+        lora_to_gguf(learned, shop.now.base, shop.file(name))
+    except RatchetError as error:
+        shop.failure(name).write_text(error.what, encoding="utf-8")
+
+
+def examples_of(shop: Workshop, plant: Plant) -> tuple[Example, ...]:
+    """What a candidate learns from."""
+    return tuple(plant.spoil(shop.data)) if plant.spoil else ()
+
+
+def train(shop: Workshop, name: str, plant: Plant) -> Path:
+    """The recipe of `ratchet improve`, on a copy of the modules over the base's own weights."""
+    from finetune.recipes import build, carry_out
+    from finetune.schema import DatasetSplits
+    from finetune.training.base_model import load_base
+    from finetune.training.job import Job
+
+    shop.base = shop.base or load_base(shop.now.base)
+    model: Any = shop.base.model
+    own = replace(shop.base, model=copy.deepcopy(model, {id(one): one for one in model.parameters()}))
+    own = replace(own, template=plant.template or own.template)
+    job = Job(DatasetSplits(examples_of(shop, plant)), shop.out / name / "run", own, shop.parent)
+    try:
+        return carry_out(build("lora", job, {**shop.options, **plant.options}))[0]
+    finally:
+        gc.collect()  # modules and their hooks refer to each other
+
+
+def noise(shop: Workshop, folder: Path) -> Path:
+    """An adapter of the good one's shape with random numbers in it."""
+    import numpy as np
+    from safetensors.numpy import load_file, save_file
+
+    like, made = shop.out / "good" / "run" / "adapter", folder / "adapter"
+    made.mkdir(exist_ok=True)
+    shutil.copy(like / "adapter_config.json", made)
+    chance = np.random.default_rng(0)
+    weights = load_file(like / "adapter_model.safetensors")
+    drawn = {key: chance.normal(0, 0.5, one.shape).astype(np.float32) for key, one in weights.items()}
+    save_file(drawn, made / "adapter_model.safetensors")
+    return made
+
+
+def lineage(shop: Workshop, plant: Plant) -> dict[str, Any]:
+    """What a candidate is made of, as the loop notes it."""
+    from finetune.training.base_model import fingerprint_of
+    from finetune.training.objectives import data_fingerprint
+
+    seed = plant.options.get("seed", 0)
+    digest = data_fingerprint(examples_of(shop, plant))
+    return {"base": fingerprint_of(shop.now.base), "dataset": digest, "recipe": "lora", "seed": seed}
