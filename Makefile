@@ -6,9 +6,11 @@ FAILED := { echo "That failed: see above, or .venv/pip.log for every step. The s
 PYTHON ?=
 DOCS ?= docs
 MODEL ?=
+PORT ?= 8501
+ARGS ?=
 export DOCS MODEL
 .DEFAULT_GOAL := help
-.PHONY: help setup chat programs test slow lint bench docs clean ui share serve
+.PHONY: help setup chat ui share programs test slow browser lint bench docs screenshots clean serve
 
 help: ## Show what can be made
 	@echo "Ratchet: answers from your documents, offline, with citations"
@@ -17,6 +19,7 @@ help: ## Show what can be made
 	@echo
 	@echo "  make chat DOCS=~/notes                 chat about your own folder"
 	@echo "  make chat MODEL=ollama:llama3.2        chat with another model"
+	@echo "  make ui PORT=8600                      the workbench at another port"
 	@echo "  make setup PYTHON=/path/to/python3.11  choose the Python to build on"
 
 setup: .venv/.models ## Create the environment and fetch the bundled models
@@ -24,6 +27,13 @@ setup: .venv/.models ## Create the environment and fetch the bundled models
 
 chat: .venv/.models ## Chat in the terminal about DOCS (default: docs)
 	@$(PY) -m agent.cli chat --docs "$$DOCS" $${MODEL:+--model "$$MODEL"}
+
+ui: .venv/.models .venv/.ready-ui ## Open the workbench in the browser, about DOCS (default: docs)
+	@$(PY) -m agent.cli ingest "$$DOCS"
+	@$${MODEL:+env RATCHET_MODEL__NAME="$$MODEL"} $(PY) -m streamlit run ui/app.py --server.port $(PORT)
+
+share: .venv/.models .venv/.ready-ui ## Show the chat to others, behind a password (ARGS=--share for a public link)
+	@$${MODEL:+env RATCHET_MODEL__NAME="$$MODEL"} $(PY) -m ui.share $(ARGS)
 
 test: .venv/.ready-dev .venv/.weights .venv/.sandbox ## Run the tests (without PyTorch, those that need it are skipped)
 	@$(PY) -m pytest
@@ -43,12 +53,18 @@ bench: .venv/.models ## Measure speed and answer quality (prints tables)
 docs: .venv/.ready-dev .venv/.weights ## Check that every example in the documentation runs and every link resolves
 	@$(PY) -m pytest -q tests/architecture/test_docs.py tests/e2e/test_documentation.py tests/e2e/test_examples.py
 
+browser: .venv/.ready-dev .venv/.weights .venv/.browser ## Try the web pages in Chromium, which Debian's package manager installs
+	@BROWSER_TESTS=1 $(PY) -m pytest tests/e2e/browser
+
+screenshots: .venv/.ready-dev .venv/.weights .venv/.browser ## Take the pictures of the web pages in docs/screenshots
+	@BROWSER_TESTS=1 TAKE_SCREENSHOTS=1 $(PY) -m pytest -q tests/e2e/browser/test_appearance.py
+
 clean: ## Remove the environment and all caches; conversations, indexes and settings stay
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
 
-ui share serve:
-	@echo "This version works in the terminal (make chat) and from Python (docs/embedding.md)."
-	@echo "It has no web page and no server."
+serve:
+	@echo "This version works in the terminal (make chat), in the browser (make ui, make share) and from Python"
+	@echo "(docs/embedding.md). It has no server for other programs."
 	@exit 2
 
 .venv/bin/python:
@@ -66,9 +82,14 @@ ui share serve:
 	@$(PIP) -e . || $(FAILED)
 	@touch $@
 
+.venv/.ready-ui: .venv/.ready
+	@echo "Installing what the web pages need"
+	@$(PIP) -e ".[ui]" || $(FAILED)
+	@touch $@
+
 .venv/.ready-dev: .venv/.ready
 	@echo "Installing the tools for tests and checks"
-	@$(PIP) -e ".[dev]" || $(FAILED)
+	@$(PIP) -e ".[dev,ui]" || $(FAILED)
 	@touch $@
 
 .venv/.ready-torch: .venv/.ready-dev
@@ -82,6 +103,14 @@ ui share serve:
 		apt-get install -y -qq bubblewrap >.venv/apt.log 2>&1 || \
 		{ apt-get update -qq && apt-get install -y -qq bubblewrap; } >>.venv/apt.log 2>&1 || \
 		echo "bubblewrap could not be installed: see .venv/apt.log; its tests are skipped"
+	@touch $@
+
+# The same for the browser that tries the web pages; Playwright's own download of one is never needed.
+.venv/.browser: .venv/bin/python
+	@command -v chromium >/dev/null || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || \
+		apt-get install -y -qq --no-install-recommends chromium fonts-noto-color-emoji >.venv/apt-browser.log 2>&1 || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-color-emoji; } >>.venv/apt-browser.log 2>&1 || \
+		echo "Chromium could not be installed: see .venv/apt-browser.log; tests of the web pages in a browser are skipped"
 	@touch $@
 
 # The database server is for tests alone, so `make test` does not install it: without it they are skipped.

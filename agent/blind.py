@@ -8,6 +8,7 @@ record_choice(session, pair, 1)
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ from agent.errors import ModelError
 from agent.schema import AnswerChoice, Turn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_core.messages import AnyMessage
+
     from agent.models.local import LocalChatModel
     from agent.session import ChatSession
 
@@ -28,11 +33,17 @@ class BlindPair:
         turn: the recorded turn that they stand beside, answered with the adapter that is served.
         answers: in the order in which they are shown.
         adapters: what gave them, in the same order; not to be shown before the choice.
+        first: the place, among the adapters that were asked for, of the one whose answer is shown first.
+        seconds: that each took, in the order shown.
+        tokens: that each has.
     """
 
     turn: Turn
     answers: tuple[str, str]
     adapters: tuple[str, str]
+    first: int = 0
+    seconds: tuple[float, float] = (0.0, 0.0)
+    tokens: tuple[int, int] = (0, 0)
 
 
 def compare(session: ChatSession, question: str, adapters: tuple[str, str], *, seed: int = 0) -> BlindPair:
@@ -66,21 +77,18 @@ def compare(session: ChatSession, question: str, adapters: tuple[str, str], *, s
             kept="The answer is in the conversation.",
             fix="Ask something that the model has to put into words.",
         )
-    both = LocalChatModel(
-        path=model.path,
-        adapters=tuple(dict.fromkeys(path for side in sides for path in side.paths[:1])),
-        temperature=model.temperature,
-        seed=model.seed,
-        max_tokens=model.max_tokens,
-        context_tokens=model.context_tokens,
-        timeout=model.timeout,
-        threads=model.threads,
-    )
-    said = [both.invoke(prompt, adapter=str(side.paths[0]) if side.paths else NONE).text.strip() for side in sides]
+    both = _with_adapters(model, sides)
+    replies = [_reply(both, prompt, side) for side in sides]
     first = _first(seed, question)
-    order = (first, 1 - first)
-    answers, names = [said[place] for place in order], [sides[place].name or NONE for place in order]
-    return BlindPair(turn, (answers[0], answers[1]), (names[0], names[1]))
+    one, other = replies[first], replies[1 - first]
+    return BlindPair(
+        turn,
+        (one.text, other.text),
+        (sides[first].name or NONE, sides[1 - first].name or NONE),
+        first,
+        (one.seconds, other.seconds),
+        (one.tokens, other.tokens),
+    )
 
 
 def record_choice(session: ChatSession, pair: BlindPair, chosen: int | None) -> AnswerChoice:
@@ -96,6 +104,34 @@ def _side(model: LocalChatModel, name: str, session: ChatSession) -> ServedAdapt
     if not name:
         return ServedAdapter(model.adapters[:1], model.adapter_name)
     return choose_adapter(name, model.path, session.settings.adapters_folder)
+
+
+def _with_adapters(model: LocalChatModel, sides: Sequence[ServedAdapter]) -> LocalChatModel:
+    """The same model, in the same memory, with the adapters of all sides at hand."""
+    return type(model)(
+        path=model.path,
+        adapters=tuple(dict.fromkeys(path for side in sides for path in side.paths[:1])),
+        temperature=model.temperature,
+        seed=model.seed,
+        max_tokens=model.max_tokens,
+        context_tokens=model.context_tokens,
+        timeout=model.timeout,
+        threads=model.threads,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    text: str
+    seconds: float
+    tokens: int
+
+
+def _reply(model: LocalChatModel, prompt: list[AnyMessage], side: ServedAdapter) -> _Reply:
+    begun = time.perf_counter()
+    said = model.invoke(prompt, adapter=str(side.paths[0]) if side.paths else NONE)
+    usage = said.usage_metadata
+    return _Reply(said.text.strip(), time.perf_counter() - begun, usage["output_tokens"] if usage else 0)
 
 
 def _first(seed: int, question: str) -> int:

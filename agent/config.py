@@ -10,15 +10,16 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from agent.errors import ConfigError
 from agent.trust import check_trust
 from tools.policy import Permission
+from tools.registry import MODULES
 from tools.spec import Risk
 
 FILE_NAME = "ratchet.toml"
@@ -89,6 +90,7 @@ class ToolSettings(_Section):
     execute: Permission = Field("ask", description="tools that run code")
     network: Permission = Field("ask", description="tools that reach the network")
     policy: dict[str, Permission] = Field(default_factory=dict, description="single tools by name, before the above")
+    only: list[str] = Field(default_factory=list, description="kinds of tools to have, and no others; empty: all")
     workspace: str = Field("", description="folder in which tools may read and write; empty: one in home")
     databases: dict[str, SecretStr] = Field(
         default_factory=dict, description="name to SQLite, CSV or Parquet file, or postgresql:// address"
@@ -108,11 +110,19 @@ class ToolSettings(_Section):
     turn_chars: int = Field(100_000, ge=200, description="characters of all results of a turn")
     tokens: int = Field(0, ge=0, description="prompt and answer tokens per turn; 0: any")
 
+    @field_validator("only")
+    @classmethod
+    def _known(cls, only: list[str]) -> list[str]:
+        if unknown := sorted(set(only) - set(MODULES)):
+            raise ValueError(f"there is no {unknown[0]}; there are {', '.join(MODULES)}")
+        return only
+
 
 class AgentSettings(_Section):
     """Limits of one turn and of a conversation."""
 
     person: str = Field("me", min_length=1, max_length=100, description="whose session it is, for approvals")
+    memory: bool = Field(True, description="keep what the user asks to remember, and recall it")
 
     max_steps: int = Field(4, ge=1, le=50, description="model calls per turn")
     history_tokens: int = Field(0, ge=0, description="prompt tokens for earlier turns; 0: fitted")
@@ -206,10 +216,15 @@ def find_config_file(start: Path | None = None) -> Path | None:
     return None
 
 
+def named_config(environ: Mapping[str, str] | None = None) -> Path | None:
+    """The configuration file that `RATCHET_CONFIG` names, or None."""
+    named = (os.environ if environ is None else environ).get("RATCHET_CONFIG")
+    return Path(named) if named else None
+
+
 def config_path(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Path | None:
     """The configuration file in use: `file`, else `RATCHET_CONFIG`, else the one found, else None."""
-    named = (os.environ if environ is None else environ).get("RATCHET_CONFIG")
-    return file or (Path(named) if named else find_config_file())
+    return file or named_config(environ) or find_config_file()
 
 
 def load_settings(
@@ -231,27 +246,66 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     path = config_path(file, environ)
-    values, written = _from_other_tools(environ), _read_file(path) if path else {}
-    _merge(values, written)
-    _merge(values, _from_environment(environ))
-    _merge(values, overrides or {})
-    try:
-        settings = Settings.model_validate(values)
-    except ValidationError as error:
-        raise _explain(error, path) from error
-    if path and not (file or environ.get("RATCHET_CONFIG")) and path.parent != user_folder(environ):
+    written = _read_file(path) if path else {}
+    settings = _combined(written, environ, overrides or {}, path)
+    if path and not (file or named_config(environ)) and path.parent != user_folder(environ):
         check_trust(path, written, user_folder(environ))
     return settings
 
 
+def settings_of(text: str, path: Path, *, environ: Mapping[str, str] | None = None) -> Settings:
+    """What the settings would be if the configuration file `path` said this.
+
+    Raises:
+        ConfigError: it is no TOML, or a value is unknown or out of range.
+    """
+    return _combined(_parsed(text, path), os.environ if environ is None else environ, {}, path)
+
+
+def decided_by_variables(environ: Mapping[str, str] | None = None) -> frozenset[str]:
+    """The settings, as "section.key", that `RATCHET_` variables decide: no file changes them."""
+    return frozenset(_leaves(_from_environment(os.environ if environ is None else environ)))
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def _combined(
+    written: Mapping[str, Any], environ: Mapping[str, str], overrides: Mapping[str, Any], path: Path | None
+) -> Settings:
+    values = _from_other_tools(environ)
+    for more in (written, _from_environment(environ), overrides):
+        _merge(values, more)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, path) from error
+
+
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(
-            f"The configuration file {path} cannot be read: {error}.",
-            fix="Correct it, or name another with RATCHET_CONFIG=FILE.",
-        ) from error
+        return _parsed(path.read_text(encoding="utf-8"), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _parsed(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"The configuration file {path} cannot be read: {error}.",
+        fix="Correct it, or name another with RATCHET_CONFIG=FILE.",
+    )
 
 
 def _from_other_tools(environ: Mapping[str, str]) -> dict[str, Any]:

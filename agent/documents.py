@@ -97,6 +97,17 @@ def followed(settings: Settings, paths: Sequence[Path]) -> list[str]:
     return [os.path.abspath(path) for path in paths] or list(earlier_roots(settings.index_folder))
 
 
+def still_followed(settings: Settings, sources: Sequence[str]) -> list[str]:
+    """The folders named for earlier ingests that some of these files lie in: the next ingest reads them again."""
+    from knowledge.index.state import earlier_roots
+    from knowledge.ingest.places import Places
+
+    roots = earlier_roots(settings.index_folder)
+    places = Places(roots)
+    found = {root for source in sources for root in places.around(source)}
+    return [root for root in roots if root in found]
+
+
 def reader(settings: Settings) -> Reader:
     """What reads files in a confined process, as the settings say."""
     from knowledge.loaders.process import Limits

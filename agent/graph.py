@@ -98,7 +98,7 @@ class TurnNodes:
         fact, question = fact_to_remember(state["question"])
         begun: TurnState = {"asked": question}
         if fact is not None:
-            remembered = prompts.REMEMBERED.format(fact=deps.remember(fact).text)
+            remembered = self._keep(fact)
             if not question:
                 return answered(deps.clock, state, remembered)
             begun["notes"] = noted(state.get("notes", []), remembered)
@@ -113,6 +113,12 @@ class TurnNodes:
         if facts and deps.budget.small and is_question(question) and is_about_oneself(question):
             return begun | {"facts": facts} | answered(deps.clock, state, prompts.RECALLED.format(fact=facts[0]))
         return begun | {"facts": facts} | self._found(state | begun, facts)
+
+    def _keep(self, fact: str) -> str:
+        """Remember a fact where that is done; the sentence that says so."""
+        if self._deps.remember is None:
+            return prompts.NOT_REMEMBERED
+        return prompts.REMEMBERED.format(fact=self._deps.remember(fact).text)
 
     def _found(self, state: TurnState, facts: Sequence[str]) -> TurnState:
         """What the documents say, or that they say nothing."""

@@ -54,6 +54,7 @@ EMPTY = "The model gave no answer. Ask again in other words, or try another mode
 REFUSAL = "Your documents do not say anything about this."
 RECALLED = "You asked me to remember: {fact}"
 REMEMBERED = "I will remember: {fact}"
+NOT_REMEMBERED = "Nothing is remembered here beyond this conversation."
 STEP_LIMIT = "I stopped after {steps} model calls without reaching an answer. Ask again, or raise agent.max_steps."
 WHICH = "Which document do you mean?"
 WHICH_OF = "There are several documents that “{name}” may mean. Which one?"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -202,6 +203,17 @@ class Records(Tables):
             "GROUP BY threads.thread_id ORDER BY updated_at DESC, max(sequence) DESC"
         )
         return [ThreadSummary(*row) for row in rows]
+
+    def threads_with(self, words: Sequence[str]) -> set[str]:
+        """The ids of the threads that hold all of these words in their title, questions and answers, in any case."""
+        held = (
+            "SELECT thread_id FROM threads WHERE instr(folded(title), ?) UNION SELECT thread_id FROM turns "
+            "WHERE retracted_at IS NULL AND instr(folded(question || ' ' || answer), ?)"
+        )
+        with self._lock:
+            self._connection.create_function("folded", 1, str.casefold, deterministic=True)
+            found = [{str(row[0]) for row in self._read(held, *(storable(word).casefold(),) * 2)} for word in words]
+        return set.intersection(*found) if found else {thread.thread_id for thread in self.threads()}
 
     def rename_thread(self, thread_id: str, title: str) -> None:
         """Give a conversation another title.

@@ -203,10 +203,12 @@ class Runtime:
             model=self.model,
             budget=self.budget,
             tools=self.toolbox.tools,
-            offer=lambda question: choose_offer(offered, question, small=small, nearest=self._nearest),
+            offer=lambda question: choose_offer(
+                offered, question, small=small, nearest=self._nearest, trained=bool(getattr(self.model, "adapters", ()))
+            ),
             search=search,
             recall=self._recall,
-            remember=self.facts.add,
+            remember=self.facts.add if settings.agent.memory else None,
             finish=self._finish,
             strict=settings.knowledge.strict,
             refuse=settings.knowledge.strict or self.budget.small,
@@ -228,7 +230,7 @@ class Runtime:
             self.settings,
             search=search,
             documents=documents,
-            facts=ToolFacts(self.facts),
+            facts=ToolFacts(self.facts) if self.settings.agent.memory else None,
             model=self.model,
             delegate=delegate,
         )
@@ -253,7 +255,7 @@ class Runtime:
         return index.neighbours(place[passage.id], before, after) if passage.id in place else [passage]
 
     def _recall(self, question: str) -> Sequence[Fact]:
-        if not self.facts.all():
+        if not self.settings.agent.memory or not self.facts.all():
             return []
         return self.facts.relevant(self.embeddings.query_vector(question), question)
 

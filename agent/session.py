@@ -16,8 +16,6 @@ import contextlib
 import threading
 import uuid
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -168,13 +166,9 @@ class ChatSession:
         decide(self.ledger, self.toolbox.tools, request, person, how)
 
     def _start(self, question: str, where: SearchFilter | None) -> dict[str, Any]:
-        return {
-            "turn_id": uuid.uuid4().hex,
-            "thread_id": self.thread_id,
-            "question": checked(question, self.settings.agent.max_question_chars),
-            "started_at": datetime.now(UTC).isoformat(),
-            "where": {} if where is None else asdict(where),
-        }
+        from agent.turns import beginning
+
+        return beginning(self.thread_id, checked(question, self.settings.agent.max_question_chars), where)
 
     def _guarded(self, start: dict[str, Any] | None, cancelled: threading.Event) -> Iterator[Event]:
         with self._alone():
@@ -268,6 +262,12 @@ class ChatSession:
         with self._alone():
             self.thread_id = new_thread_id()
         return self.thread_id
+
+    def fork(self, turn_id: str) -> str:
+        """Begin another thread with the turns before this one (RecordError if there is none such); its id."""
+        from agent.forking import fork
+
+        return fork(self.records, self._runtime.checkpointer, self.thread_id, turn_id, new_thread_id())
 
     def delete_thread(self, thread_id: str) -> None:
         """Delete a conversation for good: its turns, its feedback and its checkpoints."""

@@ -174,7 +174,7 @@ class Dependencies:
 
     Attributes:
         search: finds passages for a question; None where nothing is indexed.
-        recall, remember: the facts worth showing for a question, and how to keep another.
+        recall, remember: the facts worth showing for a question, and how to keep another; None where none is kept.
         tools: all tools, by name.
         offer: the tools worth offering for a question.
         finish: records the finished turn and folds it into the conversation; returns the state to keep.
@@ -196,7 +196,7 @@ class Dependencies:
     offer: Callable[[str], ToolOffer]
     search: Search | None
     recall: Callable[[str], Sequence[Fact]]
-    remember: Callable[[str], Fact]
+    remember: Callable[[str], Fact] | None
     finish: Callable[[TurnState, Clock], TurnState]
     strict: bool
     refuse: bool

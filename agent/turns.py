@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Generator, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from agent import prompts
 from agent.errors import RatchetError
+from agent.forking import unfinished
 from agent.schema import ApprovalRequested, Done, Event, Failed, Note, ToolCall, Turn
 from agent.speech import Clock
 from agent.state import fresh_turn
 
 if TYPE_CHECKING:
     from agent.runtime import Runtime
+    from knowledge.schema import SearchFilter
 
-START = "__start__"  # LangGraph's name for what comes before the first node
+
+def beginning(thread_id: str, question: str, where: SearchFilter | None) -> dict[str, Any]:
+    """What a new turn begins with."""
+    return {
+        "turn_id": uuid.uuid4().hex,
+        "thread_id": thread_id,
+        "question": question,
+        "started_at": datetime.now(UTC).isoformat(),
+        "where": {} if where is None else asdict(where),
+    }
 
 
 class ThreadTurns:
@@ -114,13 +128,7 @@ class ThreadTurns:
 
     def unfinished(self) -> dict[str, Any] | None:
         """The state of the turn that did not come to its end, or None."""
-        runtime = self._runtime
-        state = runtime.graph.get_state(self._config)
-        if state.next != (START,):
-            return state.values if state.next else None
-        # The program ended before the first node ran: the turn is still a message to it, and not in the state.
-        saved = runtime.checkpointer.get(self._config)
-        return cast("dict[str, Any]", saved["channel_values"][START]) if saved else None
+        return unfinished(self._runtime.graph, self._thread_id)
 
     def take_back(self, turn: Turn) -> None:
         """Take the thread's last turn out of the conversation; in the records it is marked as retracted."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -94,12 +93,11 @@ def _trained(recipe: str, job: Job, options: dict[str, Any]) -> dict[str, Any]:
     """The run from start to end; an interruption that was kept in order ends the program quietly."""
     from finetune.errors import TrainingInterrupted
     from finetune.recipes import build, carry_out
-    from finetune.training.installed import check_torch
+    from finetune.training.installed import check_torch, share_cores
     from finetune.training.progress import progress_bar
 
     check_torch()
-    # Threads that wait by spinning take the processor from those that work.
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    share_cores()
     with progress_bar() as on_progress:
         chosen = build(recipe, replace(job, on_progress=on_progress), options)
         try:

@@ -133,6 +133,16 @@ def snapshot_url(path: Path) -> str:
         return ""
 
 
+def delete_snapshot(path: Path) -> None:
+    """Delete a snapshot and what is noted of it.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    path.unlink(missing_ok=True)
+    _note_of(path).unlink(missing_ok=True)
+
+
 def _fetch(url: str, allow_private: bool, network: Network) -> _Page:
     import httpx
 

@@ -12,7 +12,7 @@ from agent.calls.running import stopped
 from agent.config import Settings
 from agent.state import ToolLimits
 from tools.policy import Policy
-from tools.registry import Toolbox, build_tools
+from tools.registry import MODULES, Toolbox, build_tools
 from tools.resources import McpServer, Resources, SearchService
 from tools.spec import RISKS
 
@@ -46,7 +46,9 @@ def open_toolbox(settings: Settings, **resources: Any) -> Toolbox:
         settings: the configuration.
         resources: what only the session has, as fields of `tools.resources.Resources`.
     """
-    return build_tools(replace(_configured(settings), **resources))
+    only = settings.tools.only
+    modules = [name for name in MODULES if not only or name in only]
+    return build_tools(replace(_configured(settings), **resources), modules)
 
 
 def _workspace(settings: Settings) -> Path:

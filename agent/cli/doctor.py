@@ -18,7 +18,7 @@ def doctor(ctx: typer.Context, as_json: Json = False) -> None:
     """Check model, embedder, index, database and disk, and say what to do."""
     from dataclasses import asdict
 
-    from agent.cli.checks import Check, run_checks
+    from agent.checks import Check, run_checks
     from agent.cli.output import foreign, out, print_json
 
     done: list[Check] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -127,6 +126,7 @@ def remove(
 ) -> None:
     """Take documents out of a collection; the files themselves stay."""
     from agent.cli.output import counted, foreign, out, print_json, shown_path
+    from agent.documents import still_followed
     from knowledge.errors import SourceMissing
     from knowledge.ingest import forget
 
@@ -144,19 +144,8 @@ def remove(
     else:
         roots = ", ".join(map(shown_path, taken.roots))
         out().print(foreign(f"✓ No longer followed: {roots}; the collection held no files from there.", "green"))
-    for root in _still_followed(settings, taken.files):
+    for root in still_followed(settings, taken.files):
         out().print(foreign(f"  The next ingest of {shown_path(root)} reads what is still there again.", "yellow"))
-
-
-def _still_followed(settings: Settings, files: Sequence[str]) -> list[str]:
-    """The folders named for earlier ingests that some of these files lie in."""
-    from knowledge.index.state import earlier_roots
-    from knowledge.ingest.places import Places
-
-    roots = earlier_roots(settings.index_folder)
-    places = Places(roots)
-    found = {root for source in files for root in places.around(source)}
-    return [root for root in roots if root in found]
 
 
 @group.command("delete-collection", epilog=examples("ratchet knowledge delete-collection work --yes"))

@@ -8,16 +8,28 @@ from __future__ import annotations
 
 import codecs
 import json
-import os
 import re
 import sys
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from agent.phrasing import counted, one_line, shown_path
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
+
+__all__ = [
+    "counted",
+    "err",
+    "foreign",
+    "one_line",
+    "out",
+    "prepare_streams",
+    "print_error",
+    "print_json",
+    "shown_path",
+]
 
 _ASCII = {
     "✓": "+",
@@ -77,32 +89,6 @@ def foreign(text: str, style: str = "") -> Text:
     from knowledge.text import sanitize
 
     return Text(sanitize(text), style=style)
-
-
-def one_line(text: str, limit: int) -> str:
-    """Foreign text on one line of at most `limit` characters, ending in "…" when it was longer."""
-    from knowledge.text import sanitize
-
-    flat = " ".join(sanitize(text).split())
-    return flat if len(flat) <= limit else flat[: limit - 1].rstrip() + "…"
-
-
-def counted(number: int, singular: str, plural: str = "") -> str:
-    """A number with its noun: "1 turn", "3 turns", "1,204 memories"."""
-    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
-
-
-def shown_path(path: str | Path) -> str:
-    """The shortest honest way to write a path: relative to the working folder or to ~, else absolute."""
-    absolute = os.path.abspath(path)
-    candidates = [absolute]
-    home = str(Path.home())
-    if absolute.startswith(home + os.sep):
-        candidates.append("~" + absolute[len(home) :])
-    relative = os.path.relpath(absolute)
-    if not relative.startswith(".."):
-        candidates.append(relative)
-    return min(candidates, key=len)
 
 
 def print_json(value: Any) -> None:

@@ -6,13 +6,13 @@ when it is a terminal, else to standard error, so that a pipe carries the answer
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from agent.cli.output import counted, err, foreign, one_line, out, print_error, shown_path
+from agent.cli.output import err, foreign, one_line, out, print_error, shown_path
 from agent.cli.wrap import AnswerWriter
+from agent.phrasing import LEGEND, SIGNS, measures, place, signed, tool_line
 from agent.schema import (
     Citation,
     Done,
@@ -21,7 +21,6 @@ from agent.schema import (
     Note,
     Retrieved,
     Token,
-    ToolCall,
     ToolCallFinished,
     Turn,
     Verdict,
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 QUOTE_LINES = 3
-SIGNS = {"partly": "≈", "not": "⚠"}
-LEGEND = "≈ only in part in your documents, ⚠ not in your documents"
 
 
 class TurnPrinter:
@@ -118,32 +115,6 @@ def waiting(text: str) -> Iterator[Callable[[], None]]:
         status.stop()
 
 
-def tool_line(call: ToolCall) -> str:
-    """A tool call in one line: ⚙ calculator(expression="17*23") → 391 (0.01 s)."""
-    pairs = (f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in call.arguments.items())
-    arguments = one_line(", ".join(pairs), 80)
-    arrow = "✗" if call.status == "error" else "→"
-    return f"⚙ {call.name}({arguments}) {arrow} {one_line(call.result, 120)} ({call.seconds:.2f} s)"
-
-
-def place(source: str, heading: str, locator: str) -> str:
-    """Where a text stands: "docs/start.md › Install, lines 10-24"."""
-    head = heading.rsplit(" › ", 1)[-1]
-    return f"{shown_path(source)} › {head}, {locator}" if head else f"{shown_path(source)}, {locator}"
-
-
-def measures(turn: Turn) -> str:
-    """How long and how much: "first word 0.21 s · 84 tokens · 3 passages · 1.1 s in all"."""
-    parts = []
-    if turn.timings.first_token is not None:
-        parts.append(f"first word {turn.timings.first_token:.2f} s")
-    if turn.usage.completion_tokens:
-        parts.append(counted(turn.usage.completion_tokens, "token"))
-    if turn.passages:
-        parts.append(counted(len(turn.passages), "passage"))
-    return " · ".join([*parts, f"{turn.timings.total:.2f} s in all"])
-
-
 def print_citations(citations: Sequence[Citation]) -> None:
     """Each citation: its number, where it stands, and the exact words."""
     from rich.text import Text
@@ -164,14 +135,6 @@ def print_legend(verdicts: Iterable[Verdict]) -> None:
     """What the signs in the answer mean, where there are any."""
     if any(verdict.grade in SIGNS for verdict in verdicts):
         out().print(foreign(f"· {LEGEND}", "dim"))
-
-
-def signed(answer: str, verdicts: Iterable[Verdict]) -> str:
-    """An answer with the signs behind its sentences, as it was shown."""
-    for verdict in sorted(verdicts, key=lambda each: each.end, reverse=True):
-        if verdict.grade in SIGNS:
-            answer = f"{answer[: verdict.end]} {SIGNS[verdict.grade]}{answer[verdict.end :]}"
-    return answer
 
 
 def indented(text: Text) -> Padding | Text:

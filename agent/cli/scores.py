@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.cli.output import counted, foreign, one_line, out, shown_path
-from agent.cli.render import indented, place
+from agent.cli.render import indented
 from agent.errors import StorageError
+from agent.phrasing import place
 from knowledge.text import sanitize
 
 if TYPE_CHECKING:

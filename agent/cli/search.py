@@ -82,7 +82,8 @@ def print_found(found: Retrieval) -> None:
     from rich.text import Text
 
     from agent.cli.output import foreign, out
-    from agent.cli.render import indented, place
+    from agent.cli.render import indented
+    from agent.phrasing import place
 
     console = out()
     if not found.passages:

@@ -135,7 +135,8 @@ def find_source(known: dict[str, FileEntry], named: str) -> FileEntry:
 
 def _print_passages(entry: FileEntry, passages: Sequence[Passage]) -> None:
     from agent.cli.output import foreign, out
-    from agent.cli.render import indented, place
+    from agent.cli.render import indented
+    from agent.phrasing import place
 
     if entry.failure:
         out().print(foreign(entry.failure, "red"))

@@ -48,15 +48,16 @@ def _print(one: Difference, before: str, after: str) -> None:
     asked = str(one.item.messages[-1].get("content") or "")
     lines = (
         (one.item.suite, asked),
-        ("wanted", _wanted(one)),
-        (before, _said(one.base)),
-        (after, _said(one.candidate)),
+        ("wanted", wanted(one)),
+        (before, said(one.base)),
+        (after, said(one.candidate)),
     )
     for number, (label, text) in enumerate(lines):
         stdout().print(foreign(f"  {label}: {one_line(text, _CHARS)}", "" if number == 0 else "dim"))
 
 
-def _wanted(one: Difference) -> str:
+def wanted(one: Difference) -> str:
+    """What was expected of an item, in words."""
     kind, value = next(iter(one.item.expected.items()))
     if kind == "calls":
         return _calls(value[0])
@@ -67,7 +68,8 @@ def _wanted(one: Difference) -> str:
     return f"{kind}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
 
 
-def _said(result: ItemResult) -> str:
+def said(result: ItemResult) -> str:
+    """A reply, its calls first."""
     if result.error:
         return f"failed: {result.error}"
     return " ".join(filter(None, [_calls(result.calls), result.output])) or "nothing"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -96,11 +95,10 @@ def _searched(plan: Plan, job: Job, minutes: float, trials: int | None, threads:
     """The search from start to end; an interruption that was kept in order ends the program quietly."""
     from dataclasses import replace
 
-    from finetune.training.installed import check_torch
+    from finetune.training.installed import check_torch, share_cores
 
     check_torch()
-    # Threads that wait by spinning take the processor from those that work.
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    share_cores()
     from finetune.search.results import plot, trial_line
     from finetune.search.study import open_search
     from finetune.search.trials import Trials, subject

@@ -15,7 +15,6 @@ from agent.cli.seam import Json, invocation
 
 if TYPE_CHECKING:
     from agent.config import Settings
-    from finetune.adapter_record import AdapterRecord
     from finetune.improvement.folder import RunFolder
     from finetune.registry import AdapterRegistry
 
@@ -113,10 +112,11 @@ def _registry(settings: Settings) -> AdapterRegistry:
 
 def list_adapters(ctx: typer.Context, as_json: Json = False) -> None:
     """List the adapters, each below the one it was trained from."""
+    from finetune.improvement.promotion import standing_of
+
     settings = invocation(ctx).settings()
     registry = _registry(settings)
-    served = set(registry.served().values())
-    rows = [(depth, record, _mark(registry, record, served)) for depth, record in registry.lineage()]
+    rows = [(depth, record, standing_of(registry, record)) for depth, record in registry.lineage()]
     if as_json:
         print_json([asdict(record) | {"depth": depth, "state": mark} for depth, record, mark in rows])
         return
@@ -126,15 +126,6 @@ def list_adapters(ctx: typer.Context, as_json: Json = False) -> None:
         made = record.created_at[:16].replace("T", " ")
         name = f"{'   ' * depth}{'└─ ' if depth else ''}{record.name}"
         stdout().print(foreign(f"{name:<24} {mark:<13} {record.provenance.recipe:<10} {made}"))
-
-
-def _mark(registry: AdapterRegistry, record: AdapterRecord, served: set[str]) -> str:
-    if record.name in served:
-        return "served"
-    verdict = registry.verdict(record.name)
-    if verdict is None:
-        return "not judged"
-    return "passed" if verdict.get("promoted") else "refused"
 
 
 def show_adapter(ctx: typer.Context, name: Name, as_json: Json = False) -> None:
@@ -190,21 +181,11 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Serve an adapter from now on; programs that run take it with their next question."""
-    from finetune.improvement.checks import check_still_served, check_takes_effect
-    from finetune.improvement.folder import runs
+    from finetune.improvement import promotion
 
     if force and not reason:
         raise typer.BadParameter("say why with --reason TEXT: it stays in the record")
-    settings = invocation(ctx).settings()
-    registry = _registry(settings)
-    run = next((one for one in runs(settings.home) if one.name == name), None)
-    passed = bool((registry.verdict(name) or {}).get("promoted"))
-    check_takes_effect(settings)
-    if passed and not force:
-        check_still_served(settings, run)
-    registry.promote(name, force=force, reason=reason)
-    if run is not None and run.state != "running":
-        run.note(state="served")
+    promotion.promote(invocation(ctx).settings(), name, force=force, reason=reason)
     if as_json:
         print_json({"served": name})
     else:
@@ -217,13 +198,9 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Serve what was served before, one step."""
-    from agent.adapters import base_fingerprint
-    from finetune.improvement.serving import serving
+    from finetune.improvement.promotion import roll_back
 
-    settings = invocation(ctx).settings()
-    base = base_fingerprint(serving(settings).base, settings.adapters_folder)
-    name = _registry(settings).roll_back(base, reason)
-    served = name or _served(settings)
+    served = roll_back(invocation(ctx).settings(), reason)
     if as_json:
         print_json({"served": served})
     else:

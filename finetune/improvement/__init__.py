@@ -9,5 +9,6 @@ rehearsal   what keeps the rest from being forgotten, and what shows whether it 
 serving     the base model and the adapter that answer now
 training    the recipe, in the time that is given
 measuring   both adapters on the same items
+promotion   what is served next
 watching    what a person sees of it
 """

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.training.installed import check_torch
+from finetune.training.installed import check_torch, share_cores
 
 if TYPE_CHECKING:
     from finetune.improvement.options import ImproveOptions
@@ -72,8 +71,7 @@ def train(task: Task) -> Trained:
     from finetune.training.job import Job
 
     check_torch()
-    # Threads that wait by spinning take the processor from those that work.
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    share_cores()
     options, splits = task.options, task.splits
     pairs = tuple(example for example in splits.train if example.rejected is not None) if options.preferences else ()
     told = options.training(1 - _PREFERENCES if len(pairs) > 1 else 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ _START, _END = 101, 102  # [CLS] and [SEP] around every text
 _MOST_WORKERS = 16
 # The tokenizer keeps some hundred bytes for every token, so a very long text reaches it in parts.
 _LONGEST_PART = 1 << 18
+
+_engines: weakref.WeakValueDictionary[tuple[Path, int], _Engine] = weakref.WeakValueDictionary()
+_loading = threading.Lock()
 
 
 class MiniLMEmbeddings(UnitEmbeddings):
@@ -76,7 +80,7 @@ class MiniLMEmbeddings(UnitEmbeddings):
     def _engine(self) -> _Engine:
         with self._lock:
             if self._loaded is None:
-                self._loaded = _load(self._folder, self._workers)
+                self._loaded = _shared(self._folder, self._workers)
             return self._loaded
 
 
@@ -120,6 +124,15 @@ class _Engine:
             raise EmbedderError(f"ONNX Runtime failed on a text of {len(tokens)} tokens: {error}.") from error
         vector: np.ndarray = found[0][0]
         return vector
+
+
+def _shared(folder: Path, workers: int) -> _Engine:
+    """One loaded model for all embedders of this process that ask for the same; it lives as long as one of them."""
+    with _loading:
+        engine = _engines.get((folder, workers))
+        if engine is None:
+            engine = _engines[folder, workers] = _load(folder, workers)
+        return engine
 
 
 def _load(folder: Path, workers: int) -> _Engine:

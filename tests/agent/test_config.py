@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import describe, find_config_file, load_settings
+from agent.config import (
+    decided_by_variables,
+    describe,
+    find_config_file,
+    load_settings,
+    named_config,
+    settings_of,
+)
 from agent.errors import ConfigError
 
 
@@ -45,6 +52,7 @@ def test_the_nearest_file_upward_is_found(tmp_path: Path) -> None:
         ({"model": {"temperature": 9}}, "RATCHET_MODEL__TEMPERATURE"),
         ({"knowledge": {"collection": "../../etc"}}, "knowledge.collection"),
         ({"agent": {"max_steps": "many"}}, "valid integer"),
+        ({"tools": {"only": ["calculater"]}}, "there is no calculater"),
     ],
 )
 def test_a_wrong_setting_names_itself_and_the_remedy(values: dict[str, object], says: str) -> None:
@@ -74,3 +82,18 @@ def test_the_description_lists_every_setting_with_a_meaning() -> None:
     rows = describe(load_settings({"model": {"seed": 3}}, environ={}))
     assert all(description for _, _, _, description in rows)
     assert ("model.seed", "3", "set") in [row[:3] for row in rows]
+
+
+def test_a_text_is_judged_as_the_file_that_would_say_it(tmp_path: Path) -> None:
+    environ = {"RATCHET_MODEL__SEED": "3"}
+    model = settings_of('[model]\nname = "ollama:a"\nseed = 1\n', tmp_path / "ratchet.toml", environ=environ).model
+    assert (model.name, model.seed) == ("ollama:a", 3)
+    for text, says in (("[model", "cannot be read"), ("[model]\ntemperature = 9", "model.temperature")):
+        with pytest.raises(ConfigError, match=says):
+            settings_of(text, tmp_path / "ratchet.toml", environ={})
+
+
+def test_what_variables_decide_is_known(tmp_path: Path) -> None:
+    environ = {"RATCHET_MODEL__NAME": "a", "RATCHET_HOME": "b", "RATCHET_CONFIG": "c", "OPENAI_API_KEY": "d"}
+    assert decided_by_variables(environ) == {"model.name", "home"}
+    assert (named_config(environ), named_config({})) == (Path("c"), None)

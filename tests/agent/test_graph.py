@@ -200,6 +200,12 @@ def test_remembering_needs_no_model() -> None:
     assert state["answer"] == prompts.REMEMBERED.format(fact="the code is 4711.")
 
 
+def test_where_nothing_is_remembered_it_is_said() -> None:
+    turn = Turn([], remember=None)
+    state, _ = turn.ask("Remember that the code is 4711.")
+    assert state["answer"] == prompts.NOT_REMEMBERED
+
+
 def test_a_broken_model_leaves_a_turn_that_can_be_resumed() -> None:
     turn = Turn([ServerUnreachable("No answer.", fix="Start it."), "The door is painted blue."])
     with pytest.raises(ServerUnreachable):

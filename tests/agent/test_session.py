@@ -184,6 +184,22 @@ def test_facts_are_remembered_recalled_and_forgotten(open_session: Open) -> None
     assert "Ada" not in str(session.last_prompt[-1].content)
 
 
+def test_a_session_without_memory_keeps_and_recalls_nothing(open_session: Open, settings: Settings) -> None:
+    open_session().facts.add("my name is Ada.")
+    session = open_session("I do not know.", agent=settings.agent.model_copy(update={"memory": False}))
+    assert session.ask("Remember that my cat is Tom.").answer == prompts.NOT_REMEMBERED
+    session.ask("What is my name?")
+    assert "Ada" not in str(session.last_prompt)
+    assert [fact.text for fact in session.facts.all()] == ["my name is Ada."]
+    assert "remember" not in session.toolbox.tools
+
+
+def test_only_the_kinds_of_tools_that_are_named_are_built(open_session: Open, settings: Settings) -> None:
+    session = open_session(tools=settings.tools.model_copy(update={"only": ["current_time", "calculator"]}))
+    assert list(session.toolbox.tools) == ["calculator", "current_time"]
+    assert session.toolbox.unavailable == {}
+
+
 def test_long_conversations_are_summarized_within_budget(open_session: Open, settings: Settings) -> None:
     agent = settings.agent.model_copy(update={"history_tokens": 120})
     answers = [f"Answer number {n} " + "with many words " * 6 for n in range(6)]

@@ -15,7 +15,7 @@ from packaging.specifiers import SpecifierSet
 
 import agent
 import knowledge
-from agent.cli import checks
+from agent import checks
 from agent.models import bundled
 from tests.architecture.sources import PACKAGES, ROOT, python_files
 from tests.architecture.test_limits import imported

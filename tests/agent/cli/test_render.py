@@ -10,7 +10,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from agent.cli import render
-from agent.cli.render import LEGEND, TurnPrinter, measures, place, signed, tool_line
+from agent.cli.render import TurnPrinter
+from agent.phrasing import LEGEND, measures, place, signed, tool_line
 from agent.schema import (
     Citation,
     Done,

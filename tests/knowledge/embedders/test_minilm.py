@@ -36,6 +36,18 @@ def test_tokens_are_those_of_the_published_tokenizer(embeddings: MiniLMEmbedding
         assert [101, *ours, 102] == original(text, truncation=False, verbose=False)["input_ids"], text
 
 
+def test_one_process_holds_one_copy_of_the_model(models_folder: Path) -> None:
+    first, second = (MiniLMEmbeddings(prepare_minilm(models_folder)) for _ in range(2))
+    expected = first.embed(TEXTS[:2])
+    assert first._engine() is second._engine()
+    first.close()
+    assert np.array_equal(second.embed(TEXTS[:2]), expected)
+    second.close()
+    assert first._loaded is second._loaded is None
+    assert np.array_equal(first.embed(TEXTS[:2]), expected)
+    first.close()
+
+
 def test_a_very_long_text_is_tokenized_in_parts(embeddings: MiniLMEmbeddings, monkeypatch: pytest.MonkeyPatch) -> None:
     text = " ".join(TEXTS)
     whole = embeddings._engine().tokens(text)

@@ -1,4 +1,4 @@
-"""What `ratchet doctor` examines: one function per check."""
+"""What `ratchet doctor` and the About page examine: one function per check."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.cli.output import counted, shown_path
 from agent.errors import IndexMissing, RatchetError
+from agent.phrasing import counted, shown_path
 
 if TYPE_CHECKING:
     from agent.config import Settings
@@ -92,11 +92,11 @@ def _database(name: str, settings: Settings) -> Check:
 
 
 def _threads(name: str, settings: Settings) -> Check:
-    from agent.cli.threads import open_records
+    from agent.records import Records
 
     if not settings.database.exists():
         return Check(name, True, "no conversations yet")
-    with open_records(settings) as records:
+    with closing(Records(settings.database)) as records:
         summaries = records.threads()
         feedback = len(records.feedback())
     turns = sum(summary.turns for summary in summaries)

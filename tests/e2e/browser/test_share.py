@@ -1,0 +1,75 @@
+"""The chat to share: who may come in, what a visitor gets, and what he does not."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.e2e.browser.conftest import Visit
+from tests.e2e.browser.documents import STORY, WARRANTY
+from tests.e2e.browser.share import Login, Share
+
+
+def entered(share: Login, visit: Visit) -> Share:
+    shared = Share(visit(share.url))
+    shared.log_in(share)
+    expect(shared.field).to_be_visible()
+    return shared
+
+
+def test_nobody_comes_in_without_the_password(share: Login, visit: Visit) -> None:
+    shared = Share(visit(share.url))
+    expect(shared.field).to_have_count(0)
+    shared.log_in(share, "a guess of mine")
+    expect(shared.page.get_by_role("alert")).to_contain_text("do not belong together")
+    shared.log_in(share)
+    expect(shared.field).to_be_visible()
+
+
+def test_an_answer_cites_and_a_click_on_the_number_opens_the_exact_passage(share: Login, visit: Visit) -> None:
+    shared = entered(share, visit)
+    assert "24 months" in shared.asked(WARRANTY)
+    passage = shared.page.locator(".r-source mark").first
+    expect(passage).to_be_hidden()
+    shared.answer.get_by_role("link", name="[1]").first.click()
+    expect(passage).to_be_visible()
+    expect(passage).to_contain_text("24 months")
+    expect(passage).to_be_in_viewport()
+    assert "a home with spaces" not in shared.page.locator("body").inner_text()  # a folder of the owner's
+
+
+def test_no_tool_acts_for_a_visitor(share: Login, visit: Visit) -> None:
+    shared = entered(share, visit)
+    shared.asked("Remember that the visitor likes teal.")
+    expect(shared.button("Approve")).to_have_count(0)
+    assert "Remembered" not in shared.answer.inner_text()
+
+
+def test_stop_ends_the_answer_and_a_reload_finds_the_conversation(share: Login, visit: Visit) -> None:
+    shared = entered(share, visit)
+    shared.ask(STORY)
+    shared.speaking()
+    shared.page.reload()
+    shared.speaking()
+    shared.button("Stop").click()
+    shared.finished(1)
+    expect(shared.page.get_by_text("Stopped; what was said is kept.").first).to_be_visible()
+    expect(shared.page.locator(".r-question")).to_have_text(STORY)
+
+
+def test_a_visitor_judges_and_corrects(share: Login, visit: Visit) -> None:
+    shared = entered(share, visit)
+    shared.asked(WARRANTY)
+    shared.button("👎 Not helpful").click()
+    shared.page.get_by_label("What should the answer have been?").fill("Two years.")
+    shared.button("Save").click()
+    expect(shared.page.get_by_label("What should the answer have been?")).to_be_hidden()
+
+
+def test_visitors_do_not_see_each_other(share: Login, visit: Visit) -> None:
+    first, second = entered(share, visit), entered(share, visit)
+    first.asked(WARRANTY)
+    second.page.reload()
+    expect(second.field).to_be_visible()
+    expect(second.page.get_by_text(WARRANTY)).to_have_count(0)
+    first.page.reload()
+    expect(first.page.locator(".r-question")).to_have_text(WARRANTY)

@@ -1,0 +1,1 @@
+"""The parts of the arena's page."""

@@ -1,0 +1,59 @@
+"""An answer as it comes.
+
+The loop runs in the script itself, as the last thing it does: every word is sent the moment it is there, and a click
+anywhere ends the loop at once, since Streamlit then runs the script anew. The answer goes on meanwhile on a thread of
+its own, so the new run, a reloaded page or a second tab finds it where it is.
+"""
+
+from __future__ import annotations
+
+import html
+import time
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    from ui.answering import LiveAnswer
+
+PATIENCE = 0.5  # seconds without news after which the script gives Streamlit a chance to end it
+PACE = 0.02  # seconds between two pictures of the answer, for a model faster than the eye
+
+
+def follow(live: LiveAnswer) -> None:
+    """Show an answer until it has ended, then draw the page anew with what became of it."""
+    from ui.render import steps_html, streaming_html
+
+    steps_place, text_place, status_place = st.empty(), st.empty(), st.empty()
+    steps_drawn, began = "", time.monotonic()
+    while not live.finished:
+        version = live.version
+        steps = steps_html(live.steps) if live.steps else ""
+        if steps != steps_drawn:  # an opened step would close if it were drawn again
+            steps_place.html(steps)
+            steps_drawn = steps
+        if live.text:
+            text_place.html(streaming_html(live.text))
+        status_place.html(status_html(live, time.monotonic() - began))
+        if live.wait(version, PATIENCE):
+            time.sleep(PACE)
+    st.rerun()
+
+
+def status_html(live: LiveAnswer, seconds: float) -> str:
+    """What is being done, in a line that screen readers are told of."""
+    running = next((step.name for step in reversed(live.steps) if step.status == "running"), "")
+    if live.stopping:
+        said = "Stopping …"
+    elif live.status == "queued":
+        said = "Other questions are being answered first; yours is next in line …"
+    elif running:
+        said = f"Using {running} …"
+    elif live.text:
+        said = "Answering …"
+    elif live.status == "retrieving":
+        said = "Looking into your documents …"
+    else:
+        said = "Thinking …"
+    waited = f" {seconds:.0f} s" if seconds >= 3 and not live.text else ""
+    return f'<p class="w-status" role="status">{html.escape(said)}{waited}</p>'

@@ -1,0 +1,1 @@
+"""The parts of the page about training, one file each."""

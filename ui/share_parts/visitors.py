@@ -1,0 +1,159 @@
+"""Visitors and their conversations: every access goes through one check of whose it is."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.errors import RatchetError, SessionBusy
+from ui.share_parts.ownership import Ownership, Visitor, unknown
+
+if TYPE_CHECKING:
+    from agent.records import ThreadSummary
+    from agent.schema import Turn
+    from ui.answering import LiveAnswer
+    from ui.desk import Desk, ThreadView
+
+MOST_AT_ONCE = 2  # answers that one visitor may have in progress
+
+
+class VisitorDesk:
+    """A desk as one visitor may use it: his own conversations, and no model, file, memory or approval.
+
+    Raises:
+        RecordError: the conversation is not his, or does not exist; the two are not told apart (from any method).
+    """
+
+    def __init__(self, reception: Reception, visitor: Visitor) -> None:
+        self._desk, self._ownership, self._inbox = reception.desk, reception.ownership, reception.inbox
+        self._under_way = reception.under_way
+        self.visitor = visitor
+
+    def _mine(self, thread_id: str) -> str:
+        if not thread_id or not self._ownership.owns(self.visitor, thread_id):
+            raise unknown()
+        return thread_id
+
+    def threads(self) -> list[ThreadSummary]:
+        """His conversations, the most recently used first."""
+        mine = self._ownership.threads(self.visitor)
+        return [thread for thread in self._desk.threads() if thread.thread_id in mine] if mine else []
+
+    def view(self, thread_id: str) -> ThreadView:
+        """The turns of a conversation, and the answer in progress."""
+        return self._desk.view(self._mine(thread_id))
+
+    def ask(self, thread_id: str, question: str) -> LiveAnswer:
+        """Ask a question, in a new conversation if `thread_id` is empty.
+
+        Raises:
+            SessionBusy: he has other answers in progress, or too many questions wait.
+            QuestionError: the question is empty or too long.
+        """
+        if thread_id:
+            self._mine(thread_id)
+        self._not_busy()
+        if thread_id:
+            return self._begun(self._desk.ask(thread_id, question))
+        begun = self._desk.new_thread()
+        self._ownership.claim(begun, self.visitor)
+        try:
+            return self._begun(self._desk.ask(begun, question))
+        except RatchetError:
+            self._ownership.release(begun)
+            raise
+
+    def resume(self, thread_id: str) -> LiveAnswer | None:
+        """Go on with an answer that was interrupted."""
+        return self._desk.resume(self._mine(thread_id))
+
+    def regenerate(self, thread_id: str) -> LiveAnswer:
+        """Answer the last question again.
+
+        Raises:
+            SessionBusy: as `ask`.
+        """
+        self._mine(thread_id)
+        self._not_busy()
+        return self._begun(self._desk.regenerate(thread_id))
+
+    def fork(self, thread_id: str, turn_id: str, question: str) -> LiveAnswer:
+        """Ask another question in place of an earlier one, in a conversation of its own.
+
+        Raises:
+            SessionBusy, QuestionError: as `ask`.
+        """
+        self._mine(thread_id)
+        self._not_busy()
+        forked, live = self._desk.fork(thread_id, turn_id, question)
+        self._ownership.claim(forked, self.visitor)
+        return self._begun(live)
+
+    def stop(self, thread_id: str) -> None:
+        """Stop the answer in progress, if there is one."""
+        if (live := self._desk.live(self._mine(thread_id))) is not None:
+            live.stop()
+
+    def rename(self, thread_id: str, title: str) -> None:
+        """Give a conversation another title."""
+        self._desk.rename(self._mine(thread_id), title)
+
+    def delete(self, thread_id: str) -> None:
+        """Delete a conversation for good."""
+        self._desk.delete(self._mine(thread_id))
+        self._ownership.release(thread_id)
+
+    def feedback(self, thread_id: str, turn_id: str, rating: int, correction: str = "", comment: str = "") -> None:
+        """Record what he thought of an answer of his, and put the two before the owner."""
+        turn = self.turn(thread_id, turn_id)
+        self._desk.feedback(turn_id, rating, correction, comment)
+        self._inbox(turn, rating, correction, comment)
+
+    def turn(self, thread_id: str, turn_id: str) -> Turn:
+        """One finished turn of a conversation of his."""
+        for turn in self._desk.turns(self._mine(thread_id)):
+            if turn.turn_id == turn_id:
+                return turn
+        raise unknown()
+
+    def suggestions(self) -> list[str]:
+        """First questions, made from the documents."""
+        return self._desk.suggestions()
+
+    def _not_busy(self) -> None:
+        lives = [live for live in self._under_way.get(self.visitor.key, []) if not live.finished]
+        self._under_way[self.visitor.key] = lives
+        if len(lives) >= MOST_AT_ONCE:
+            raise SessionBusy("Your other answers are not finished yet.", fix="Wait for one of them, or stop it.")
+
+    def _begun(self, live: LiveAnswer) -> LiveAnswer:
+        self._under_way.setdefault(self.visitor.key, []).append(live)
+        return live
+
+
+class Reception:
+    """What all visitors share: the desk, and whose each conversation is.
+
+    Args:
+        desk: with settings as `ui.share_parts.confined` makes them.
+        inbox: the owner's database, which gets the answers that visitors rated or corrected, and no others.
+    """
+
+    def __init__(self, desk: Desk, inbox: Path) -> None:
+        self.desk, self.ownership = desk, Ownership(desk.settings.home)
+        self.under_way: dict[str, list[LiveAnswer]] = {}
+        self._inbox = inbox
+
+    def of(self, visitor: Visitor) -> VisitorDesk:
+        """The desk as this visitor may use it."""
+        return VisitorDesk(self, visitor)
+
+    def inbox(self, turn: Turn, rating: int, correction: str, comment: str) -> None:
+        """Put an answer and what a visitor thought of it among the owner's own, where a model can learn from it."""
+        from agent.records import Records
+
+        with closing(Records(self._inbox)) as records:
+            records.append(replace(turn, thread_id=f"visitor-{turn.thread_id}"))
+            records.add_feedback(turn.turn_id, rating, correction, comment)
