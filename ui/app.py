@@ -84,11 +84,12 @@ def main() -> None:
     st.html(stylesheet())
     st.html(Path(__file__).with_name("workbench.css"))
     groups = pages()
-    chosen = st.navigation(groups, expanded=True)
+    chosen = st.navigation(groups, position="hidden")  # its own list would be none to a screen reader
     st.set_page_config(page_title=f"{chosen.title} · Ratchet")
     if chosen.url_path:  # tables want more room than talk, yet not all of a very wide screen
         st.set_page_config(layout="wide")
         st.html("<style>.stMainBlockContainer { max-width: 72rem; margin-inline: auto; }</style>")
+    sidebar.list_pages(groups)
     try:
         sidebar.draw(get_desk(), groups[""][0], chosen)
     except RatchetError as error:

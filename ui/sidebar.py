@@ -11,6 +11,8 @@ from ui.chat_parts import tab
 from ui.labels import label_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from streamlit.navigation.page import Page
 
     from agent.records import ThreadSummary
@@ -25,6 +27,16 @@ _SIGNS = {
     "waiting": ":material/front_hand:",
     "failed": ":material/error:",
 }
+
+
+def list_pages(groups: Mapping[str, Sequence[Page]]) -> None:
+    """The pages by group, each a link."""
+    with st.sidebar, st.container(gap=None, key="pages"):
+        for group, pages in groups.items():
+            if group:
+                st.caption(group)
+            for page in pages:
+                st.page_link(page)
 
 
 def draw(desk: Desk, chat: Page, shown: Page) -> None:
