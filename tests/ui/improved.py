@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from agent.config import Settings
 from finetune.improvement import measuring
+from finetune.training.installed import NEEDED
 from finetune.training.tracking import METRICS, JsonLines
 from tests.finetune.improvement import loop
+
+needs_training = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in NEEDED),
+    reason="a run starts only where PyTorch is installed",
+)
 
 
 @contextmanager

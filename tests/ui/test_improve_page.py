@@ -18,7 +18,7 @@ from agent.config import Settings, load_settings
 from agent.records import Records
 from agent.schema import Turn
 from tests.finetune.improvement import loop
-from tests.ui.improved import improved_home, paused_home, waiting_home
+from tests.ui.improved import improved_home, needs_training, paused_home, waiting_home
 from tests.ui.pages import Page, opened
 from ui import improvement
 from ui.improve_parts.adapters import lineage_html
@@ -121,6 +121,7 @@ def test_a_data_set_is_built_and_looked_at(
     assert started == [["improve", "dataset", "build", "look-1", "--json", "--records"]]
 
 
+@needs_training
 def test_a_run_is_started_with_what_was_chosen(
     tmp_path: Path, open_page: Callable[[Settings], Page], started: list[list[str]]
 ) -> None:
@@ -132,6 +133,7 @@ def test_a_run_is_started_with_what_was_chosen(
     assert words[:4] == ["improve", "--json", "--minutes", "2.0"] and words[-1] == "birds"
 
 
+@needs_training
 def test_a_run_at_work_shows_its_curves_and_is_paused(
     tmp_path: Path, open_page: Callable[[Settings], Page], started: list[list[str]]
 ) -> None:

@@ -17,7 +17,7 @@ from finetune.improvement.folder import alone, unfinished
 from finetune.improvement.options import ImproveOptions
 from finetune.training.options import named_values
 from tests.finetune.improvement import loop
-from tests.ui.improved import improved_home, paused_home, waiting_home
+from tests.ui.improved import improved_home, needs_training, paused_home, waiting_home
 from ui import improvement
 from ui.job import Job
 
@@ -127,6 +127,7 @@ def test_what_the_gate_refused_is_served_only_with_a_reason(tmp_path: Path) -> N
     assert improvement.history(settings)[0]["reason"] == "I know better"
 
 
+@needs_training
 def test_a_command_asks_for_just_these_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings = loop.home_with_feedback(tmp_path / "home")
     started: list[list[str]] = []
@@ -140,6 +141,7 @@ def test_a_command_asks_for_just_these_options(monkeypatch: pytest.MonkeyPatch, 
     assert named_values([given["--set"]]) == {"rank": "4"} and float(given["--minutes"]) == 0.7
 
 
+@needs_training
 def test_an_interrupted_run_goes_on_with_its_own_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings = paused_home(tmp_path / "home")
     (run,) = improvement.runs(settings)
@@ -162,6 +164,7 @@ def test_an_interrupted_run_goes_on_with_its_own_options(monkeypatch: pytest.Mon
     assert len(started) == 1, "there is nothing to go on with"
 
 
+@needs_training
 def test_a_run_in_a_terminal_is_not_disturbed(tmp_path: Path) -> None:
     settings = paused_home(tmp_path / "home")
     with alone(settings.home):
@@ -172,6 +175,7 @@ def test_a_run_in_a_terminal_is_not_disturbed(tmp_path: Path) -> None:
                 refused(settings)
 
 
+@needs_training
 def test_what_cannot_be_trained_is_refused_before_anything_starts(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(RatchetError, match="local models"):
         improvement.start(with_model(settings, "openai:gpt", None), ImproveOptions())

@@ -6,17 +6,20 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 pytest.importorskip("streamlit", reason="the ui extra is not installed")
 
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from tests.e2e.browser import serving
 from tests.e2e.browser.browsing import executable, launch
 from tests.e2e.browser.documents import fill
+from tests.e2e.browser.scanning import WIDTHS
 from tests.e2e.browser.share import Login
 from tests.e2e.browser.watching import Watch
 
@@ -99,24 +102,45 @@ def share(homes: Callable[[str], dict[str, str]], tmp_path_factory: pytest.TempP
         yield Login(server.url, "anna", "a password of tests")
 
 
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Visit]:
-    """Opens an address in a browser context of its own; afterwards all pages must have behaved."""
-    opened = []
+@pytest.fixture(scope="package")
+def contexts(browser: Browser) -> Iterator[Callable[..., tuple[BrowserContext, Watch]]]:
+    """Browser contexts, watched: one for each set of options, so that scripts of the pages are loaded once."""
+    opened: dict[str, tuple[BrowserContext, Watch]] = {}
 
-    def visit(url: str, **context: object) -> Page:
-        watch = Watch(url.split("/")[2])
-        visitor = browser.new_context(
-            **{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **context}
-        )
-        visitor.set_default_timeout(PATIENCE)
-        watch.follow(visitor)
-        opened.append((visitor, watch))
-        page = visitor.new_page()
+    def context(name: str, **options: Any) -> tuple[BrowserContext, Watch]:
+        key = f"{name} {sorted(options.items())}"
+        if key not in opened:
+            usual = {"viewport": WIDTHS["wide"], "reduced_motion": "reduce"}
+            made = browser.new_context(**{**usual, **options})
+            made.set_default_timeout(PATIENCE)
+            watch = Watch()
+            watch.follow(made)
+            opened[key] = made, watch
+        return opened[key]
+
+    yield context
+    for made, _ in opened.values():
+        made.close()
+
+
+@pytest.fixture
+def visit(contexts: Callable[..., tuple[BrowserContext, Watch]]) -> Iterator[Visit]:
+    """Opens an address in a tab of its own; afterwards all pages must have behaved.
+
+    `person` names whose browser it is: what one has logged in to, another has not.
+    """
+    used: dict[int, tuple[BrowserContext, Watch]] = {}
+
+    def visit(url: str, person: str = "", **options: Any) -> Page:
+        context, watch = contexts(person, **options)
+        watch.own.add(urlsplit(url).netloc)
+        used[id(context)] = context, watch
+        page = context.new_page()
         page.goto(url)
         return page
 
     yield visit
-    for visitor, _ in opened:
-        visitor.close()
-    assert [complaint for _, watch in opened for complaint in watch.complaints] == []
+    for context, _ in used.values():
+        for page in context.pages:
+            page.close()
+    assert [complaint for _, watch in used.values() for complaint in watch.told()] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,7 +33,9 @@ WARRANTY_TEXT = GUIDE.split("\n\n")[2]
 WARRANTY_HEADING = "Heron handbook › Warranty"
 WARRANTY = "How long is the warranty of the Heron 3 pump?"
 CLEANING = "How often should I rinse the filter?"
+# Without an adapter, the bundled model tells it until it is stopped.
 STORY = "Write a very long story about a dragon and a knight."
+TALKATIVE = "the model as it is"
 
 # Uploaded by a test; nothing else in the home answers a question about it.
 MANUAL = """# Kestrel drone
@@ -95,20 +98,27 @@ def fill(folder: Path, environment: Mapping[str, str]) -> None:
     docs.mkdir()
     (docs / "guide.md").write_text(GUIDE, encoding="utf-8")
     (docs / HOSTILE_NAME).write_text(HOSTILE, encoding="utf-8")
-    command = [sys.executable, "-m", "agent.cli", "ingest", str(docs)]
-    done = subprocess.run(command, env=dict(environment), cwd=folder, capture_output=True, text=True, check=False)
+    run(environment, "ingest", str(docs))
+    with recording(environment) as records:
+        for each in [*long_thread(docs), hostile_turn(docs), *short_thread(docs)]:
+            records.append(each)
+
+
+def run(environment: Mapping[str, str], *arguments: str) -> None:
+    """A `ratchet` command that must work."""
+    command = [sys.executable, "-m", "agent.cli", *arguments]
+    done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    records = Records(Path(environment["RATCHET_HOME"]) / "ratchet.db")
-    try:
-        for turn in [*long_thread(docs), hostile_turn(docs), *short_thread(docs)]:
-            records.append(turn)
-    finally:
-        records.close()
+
+
+def recording(environment: Mapping[str, str]) -> closing[Records]:
+    """The records of the home of `environment`, to be closed."""
+    return closing(Records(Path(environment["RATCHET_HOME"]) / "ratchet.db"))
 
 
 def turn(number: int, thread_id: str, question: str, answer: str, minutes: int = 0) -> Turn:
     """A finished turn without passages; number and minutes tell it from others."""
-    at = datetime(2026, 3, 1, 9, tzinfo=UTC) + timedelta(minutes=minutes)
+    at = datetime.now(UTC) - timedelta(days=20) + timedelta(minutes=minutes)
     return Turn(
         f"{thread_id[-1]}{number:031d}",
         thread_id,

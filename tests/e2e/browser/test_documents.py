@@ -27,7 +27,7 @@ def test_files_are_added_with_a_reason_for_each_that_cannot_be_read(workbench: s
         [{"name": name, "mimeType": kind, "buffer": content} for name, kind, content in files]
     )
     expect(page.get_by_text("broken.pdf").first).to_be_visible()
-    bench.button("Add files").click()
+    page.get_by_role("tabpanel", name="Upload").get_by_test_id("stBaseButton-primaryFormSubmit").click()
     expect(page.get_by_text("1 could not be read")).to_be_visible()
     expect(page.get_by_role("table", name="What could not be read")).to_contain_text("broken.pdf")
     files_of = page.get_by_role("table", name="Files of the collection")

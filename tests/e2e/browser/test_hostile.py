@@ -70,7 +70,7 @@ def test_other_pages_of_the_workbench_that_show_texts_of_others(workbench: str, 
 
 
 def test_an_answer_from_the_document_in_the_shared_chat(share: Login, visit: Visit) -> None:
-    shared = Share(visit(share.url))
+    shared = Share(visit(share.url, "victim"))
     shared.log_in(share)
     assert "Marta" in shared.asked(KEEPER)
     expect(shared.page.locator(".r-source").first).to_contain_text("onerror=alert(1)")

@@ -52,21 +52,21 @@ def test_quality_counts_the_answers_that_were_given(workbench: str, visit: Visit
 def test_settings_are_saved_and_a_key_is_never_shown_again(workbench: str, visit: Visit) -> None:
     page = visit(f"{workbench}/settings")
     bench = Workbench(page)
-    passages = page.get_by_label("Passages per question")
+    passages = page.get_by_role("spinbutton", name="Passages per question")
     page.get_by_role("tab", name="Documents").click()
-    passages.fill("5")
+    passages.fill("6")
     page.keyboard.press("Tab")
     page.get_by_role("tabpanel").filter(has=passages).get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved: 1 setting.")).to_be_visible()
     page.get_by_role("tab", name="Keys").click()
-    page.get_by_label("New key for hosted models").fill(SECRET)
+    page.get_by_role("textbox", name="New key for hosted models").fill(SECRET)
     bench.button("Save key").first.click()
     expect(page.get_by_text("A key is set.").first).to_be_visible()
     page.reload()
     page.get_by_role("tab", name="Keys").click()
     expect(page.get_by_text("A key is set.").first).to_be_visible()
     assert SECRET not in page.content()
-    expect(page.get_by_label("New key for hosted models")).to_have_value("")
+    expect(page.get_by_role("textbox", name="New key for hosted models")).to_have_value("")
 
 
 def test_everything_is_found_in_order(workbench: str, visit: Visit) -> None:

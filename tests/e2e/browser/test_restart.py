@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.browser import serving
 from tests.e2e.browser.conftest import Visit
-from tests.e2e.browser.documents import STORY, WARRANTY
+from tests.e2e.browser.documents import STORY, TALKATIVE, WARRANTY
 from tests.e2e.browser.workbench import Workbench
 
 
@@ -20,6 +20,7 @@ def test_nothing_is_lost_when_the_server_is_killed(
         page = visit(server.url)
         bench = Workbench(page)
         bench.asked(WARRANTY)
+        bench.choose_adapter(TALKATIVE)
         bench.ask(STORY)
         bench.speaking()
         address = page.url
@@ -28,7 +29,5 @@ def test_nothing_is_lost_when_the_server_is_killed(
         server.wait()
         page.goto(address)
         expect(page.get_by_text(STORY).last).to_be_visible()
-        bench.speaking()
-        bench.stop.click()
         bench.finished(2)
         expect(page.locator(".r-question")).to_have_text([WARRANTY, STORY])

@@ -9,15 +9,16 @@ from tests.e2e.browser.documents import STORY, WARRANTY
 from tests.e2e.browser.share import Login, Share
 
 
-def entered(share: Login, visit: Visit) -> Share:
-    shared = Share(visit(share.url))
+def entered(share: Login, visit: Visit, person: str) -> Share:
+    """The chat, as a person sees it who has just logged in for the first time."""
+    shared = Share(visit(share.url, person))
     shared.log_in(share)
     expect(shared.field).to_be_visible()
     return shared
 
 
 def test_nobody_comes_in_without_the_password(share: Login, visit: Visit) -> None:
-    shared = Share(visit(share.url))
+    shared = Share(visit(share.url, "stranger"))
     expect(shared.field).to_have_count(0)
     shared.log_in(share, "a guess of mine")
     expect(shared.page.get_by_role("alert")).to_contain_text("do not belong together")
@@ -26,7 +27,7 @@ def test_nobody_comes_in_without_the_password(share: Login, visit: Visit) -> Non
 
 
 def test_an_answer_cites_and_a_click_on_the_number_opens_the_exact_passage(share: Login, visit: Visit) -> None:
-    shared = entered(share, visit)
+    shared = entered(share, visit, "reader")
     assert "24 months" in shared.asked(WARRANTY)
     passage = shared.page.locator(".r-source mark").first
     expect(passage).to_be_hidden()
@@ -38,14 +39,14 @@ def test_an_answer_cites_and_a_click_on_the_number_opens_the_exact_passage(share
 
 
 def test_no_tool_acts_for_a_visitor(share: Login, visit: Visit) -> None:
-    shared = entered(share, visit)
+    shared = entered(share, visit, "asker")
     shared.asked("Remember that the visitor likes teal.")
     expect(shared.button("Approve")).to_have_count(0)
     assert "Remembered" not in shared.answer.inner_text()
 
 
 def test_stop_ends_the_answer_and_a_reload_finds_the_conversation(share: Login, visit: Visit) -> None:
-    shared = entered(share, visit)
+    shared = entered(share, visit, "stopper")
     shared.ask(STORY)
     shared.speaking()
     shared.page.reload()
@@ -57,7 +58,7 @@ def test_stop_ends_the_answer_and_a_reload_finds_the_conversation(share: Login, 
 
 
 def test_a_visitor_judges_and_corrects(share: Login, visit: Visit) -> None:
-    shared = entered(share, visit)
+    shared = entered(share, visit, "judge")
     shared.asked(WARRANTY)
     shared.button("👎 Not helpful").click()
     shared.page.get_by_label("What should the answer have been?").fill("Two years.")
@@ -66,7 +67,7 @@ def test_a_visitor_judges_and_corrects(share: Login, visit: Visit) -> None:
 
 
 def test_visitors_do_not_see_each_other(share: Login, visit: Visit) -> None:
-    first, second = entered(share, visit), entered(share, visit)
+    first, second = entered(share, visit, "one"), entered(share, visit, "another")
     first.asked(WARRANTY)
     second.page.reload()
     expect(second.field).to_be_visible()

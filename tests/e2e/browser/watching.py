@@ -15,13 +15,13 @@ class Watch:
     """Everything that the pages of a browser context did that they should not.
 
     Attributes:
-        own: host and port of the server that the pages come from.
+        own: hosts and ports of the servers that the pages come from.
         outbound: addresses asked for that are not the server's.
         dialogs: what alert, confirm, prompt or beforeunload said.
         errors: script errors that nothing caught.
     """
 
-    own: str
+    own: set[str] = field(default_factory=set)
     outbound: list[str] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -33,14 +33,13 @@ class Watch:
         context.on("weberror", self._broke)
         context.on("page", self._opened)
 
-    @property
-    def complaints(self) -> list[str]:
-        """Everything, in one list; empty for a page that behaves."""
-        return (
-            [f"asked {address}" for address in self.outbound]
-            + [f"dialog {said}" for said in self.dialogs]
-            + [f"script error {said}" for said in self.errors]
-        )
+    def told(self) -> list[str]:
+        """Everything since the last time, in one list; empty for pages that behaved."""
+        told = [f"asked {address}" for address in self.outbound]
+        told += [f"dialog {said}" for said in self.dialogs] + [f"script error {said}" for said in self.errors]
+        for kind in (self.outbound, self.dialogs, self.errors):
+            kind.clear()
+        return told
 
     def _requested(self, request: Request) -> None:
         self._note(request.url)
@@ -53,7 +52,7 @@ class Watch:
 
     def _note(self, address: str) -> None:
         parts = urlsplit(address)
-        if parts.scheme not in _LOCAL and parts.netloc != self.own:
+        if parts.scheme not in _LOCAL and parts.netloc not in self.own:
             self.outbound.append(address)
 
     def _asked(self, dialog: Dialog) -> None:

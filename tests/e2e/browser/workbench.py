@@ -68,6 +68,16 @@ class Workbench:
         self.field.fill(question)
         self.field.press("Enter")
 
+    def choose_adapter(self, adapter: str) -> None:
+        """Have the next questions of the conversation answered with another adapter."""
+        self.ready()
+        self.button("local:default").click()
+        self.page.get_by_role("combobox", name=re.compile("Adapter$")).click()
+        self.page.get_by_role("option", name=adapter).click()
+        chosen = self.page.get_by_role("button", name=re.compile(r"^local:default \+ "))
+        expect(chosen).to_be_visible()
+        self.page.keyboard.press("Escape")
+
     def speaking(self) -> None:
         """Wait until an answer is being written."""
         expect(self.page.locator(".r-live")).not_to_be_empty()
