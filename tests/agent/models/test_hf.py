@@ -44,7 +44,7 @@ def shell(tmp_path: Path) -> Path:
 def test_a_checkpoint_answers_as_the_model_it_holds(checkpoint: Path, tmp_path: Path) -> None:
     settings = load_settings({"models": tmp_path / "models", "model": {"max_tokens": 24}})
     words = "In 2024, 3 of 17 rivers"
-    with closing(build_chat_model("local:default", max_tokens=24)) as reference:
+    with closing(build_chat_model("local:default", adapter="none", max_tokens=24)) as reference:
         expected = reference.invoke(QUESTION).text, reference.get_num_tokens(words), reference.profile
     with closing(build_chat_model(f"hf:{checkpoint}", settings)) as model:
         assert (model.invoke(QUESTION).text, model.get_num_tokens(words), model.profile) == expected
