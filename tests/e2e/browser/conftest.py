@@ -23,7 +23,7 @@ from tests.e2e.browser.scanning import WIDTHS
 from tests.e2e.browser.share import Login
 from tests.e2e.browser.watching import Watch
 
-PATIENCE = 45_000  # milliseconds: the model answers on whatever processor there is
+PATIENCE = 60_000  # milliseconds: the model answers on whatever processor there is
 Visit = Callable[..., Page]
 
 
