@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +146,7 @@ def write_json(path: Path, value: Any) -> None:
     Raises:
         OSError: the disk refuses; what was there before stands.
     """
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    new = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.new")
     try:
         with new.open("w", encoding="utf-8") as file:
             json.dump(value, file, ensure_ascii=False, indent=1)

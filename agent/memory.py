@@ -54,6 +54,11 @@ class PrunedSqliteSaver(SqliteSaver):
         with self.lock, guard, closing(self.conn.cursor()) as cursor:
             yield cursor
 
+    def close(self) -> None:
+        """Close the file; not while another thread is in the middle of something, which crashes SQLite."""
+        with self.lock:
+            self.conn.close()
+
     def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
         """Drop all but the newest checkpoint of each thread, or ("delete") all of them."""
         if strategy not in {"keep_latest", "delete"}:

@@ -13,6 +13,12 @@ from agent.errors import RecordError
 from agent.schema import AnswerChoice, Feedback, Turn
 
 TITLE_CHARS = 60
+_SUMMARIES = (
+    "SELECT threads.thread_id, title, count(turns.turn_id), threads.created_at, "
+    "coalesce(max(turns.created_at), threads.created_at) AS updated_at FROM threads LEFT JOIN turns "
+    "ON turns.thread_id = threads.thread_id AND retracted_at IS NULL {where} "
+    "GROUP BY threads.thread_id ORDER BY updated_at DESC, max(sequence) DESC"
+)
 _WHERE = {"turn": "ratchet threads show THREAD", "thread": "ratchet threads list"}
 
 
@@ -196,13 +202,12 @@ class Records(Tables):
 
     def threads(self) -> list[ThreadSummary]:
         """All conversations, the most recently used first."""
-        rows = self._read(
-            "SELECT threads.thread_id, title, count(turns.turn_id), threads.created_at, "
-            "coalesce(max(turns.created_at), threads.created_at) AS updated_at FROM threads LEFT JOIN turns "
-            "ON turns.thread_id = threads.thread_id AND retracted_at IS NULL "
-            "GROUP BY threads.thread_id ORDER BY updated_at DESC, max(sequence) DESC"
-        )
-        return [ThreadSummary(*row) for row in rows]
+        return [ThreadSummary(*row) for row in self._read(_SUMMARIES.format(where=""))]
+
+    def thread(self, thread_id: str) -> ThreadSummary | None:
+        """A conversation by its full id; None before its first answer."""
+        rows = self._read(_SUMMARIES.format(where="WHERE threads.thread_id = ?"), thread_id)
+        return ThreadSummary(*rows[0]) if rows else None
 
     def threads_with(self, words: Sequence[str]) -> set[str]:
         """The ids of the threads that hold all of these words in their title, questions and answers, in any case."""

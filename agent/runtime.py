@@ -96,7 +96,7 @@ class Runtime:
         self._stack.callback(self.embeddings.close)
         self._nearest = ToolIndex(self.embeddings)
         self.checkpointer: PrunedSqliteSaver = open_checkpointer(settings.database)
-        self._stack.callback(self.checkpointer.conn.close)
+        self._stack.callback(self.checkpointer.close)
         self.records: Records = Records(settings.database)
         self._stack.callback(self.records.close)
         self.facts: FactStore = FactStore(settings.database, self.embeddings.embed, self.embeddings.fingerprint)

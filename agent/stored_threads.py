@@ -70,7 +70,7 @@ class StoredThreads:
         """Close the file; safe to call twice."""
         with self._lock:
             if self._opened is not None:
-                self._opened[0].conn.close()
+                self._opened[0].close()
                 self._opened = None
         for tables in (self.records, self.ledger, self._checkpoints):
             tables.close()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _MOST_FILES = 40  # looked into, spread evenly over all there are
 _MOST_PASSAGES = 200  # of one file
 _LONGEST = 60  # characters of a heading or title
+_LONGEST_WRITTEN = 300  # characters of one with its markup; looking for markup in more of them could take hours
 _MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[`*_#]+|\{[^}]*\}|<[^>]+>")
 _NUMBERING = re.compile(
     r"^(?:(?:chapter|section|part|appendix)\s+)?(?:\d{1,2}(?:\.\d+)*[.):]?|(?:[ivx]+|[a-z])[.):])\s+", re.IGNORECASE
@@ -77,7 +78,9 @@ def _sections(passage: Passage) -> Iterator[str]:
 
 
 def _plain(heading: str) -> str:
-    """A heading without its number and markup."""
+    """A heading without its number and markup; nothing of one that is too long."""
+    if len(heading) > _LONGEST_WRITTEN:
+        return ""
     text = " ".join(_MARKUP.sub(lambda found: found.group(1) or " ", heading).split())
     return _NUMBERING.sub("", text).strip(" .:–—-")
 

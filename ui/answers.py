@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 Work = Callable[[ChatSession], Iterator[Event]]
+How = Callable[[ChatSession, str, SearchFilter | None], Iterator[Event]]
 
 REMOTE_ANSWERS = 8  # given side by side by a model behind an address
 MOST_QUEUED = 100
@@ -91,9 +92,11 @@ class Answers:
                 running = live is not None and not live.finished
                 return ThreadView(turns[: live.turns_before] if live and running else turns, live)
 
-    def ask(self, thread_id: str, question: str, where: SearchFilter | None = None) -> LiveAnswer:
+    def ask(
+        self, thread_id: str, question: str, where: SearchFilter | None = None, how: How = ChatSession.stream
+    ) -> LiveAnswer:
         """Ask a question."""
-        return self._ask(Asked(thread_id, self._checked(question), {} if where is None else asdict(where)))
+        return self._ask(Asked(thread_id, self._checked(question), {} if where is None else asdict(where)), how)
 
     def resume(self, thread_id: str) -> LiveAnswer | None:
         """Go on with what was interrupted, or try again what failed."""
@@ -143,14 +146,15 @@ class Answers:
         live = self._live.get(thread_id)
         if live is not None:
             live.stop()
-            if not live.join(LONGEST_STOP):
+            live.join(LONGEST_STOP)
+        with self._lock:
+            if self._in_progress(thread_id):  # it does not stop, or another tab has asked again meanwhile
                 raise SessionBusy(
                     "The answer in this conversation has not stopped yet.",
                     kept="The conversation is still there.",
                     fix="Wait a moment and delete it again.",
                 )
-        self.pool.drop(thread_id)
-        with self._lock:
+            self.pool.drop(thread_id)
             self._live.pop(thread_id, None)
             self._chosen.pop(thread_id, None)
             self._again.pop(thread_id, None)
@@ -188,12 +192,12 @@ class Answers:
         turns = self._stored.records.turns(asked.thread_id)
         return any(turn.created_at >= asked.at and turn.turn_id != asked.instead for turn in turns[-2:])
 
-    def _ask(self, asked: Asked) -> LiveAnswer:
+    def _ask(self, asked: Asked, how: How = ChatSession.stream) -> LiveAnswer:
         def work(session: ChatSession) -> Iterator[Event]:
             turns = session.turns() if asked.instead else []
             if turns and turns[-1].turn_id == asked.instead:
                 session.undo()
-            yield from session.stream(asked.question, asked.search_filter)
+            yield from how(session, asked.question, asked.search_filter)
 
         with self._lock:
             self._refuse_when_answering(asked.thread_id)

@@ -5,9 +5,9 @@ The desk is made once for the server and serves all tabs; what belongs to one ta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
@@ -16,6 +16,8 @@ from knowledge.errors import RatchetError
 if TYPE_CHECKING:
     from agent.records import Records
     from ui.desk import Desk
+
+Outcome = TypeVar("Outcome")
 
 
 def open_desk() -> Desk:
@@ -56,6 +58,32 @@ def show_error(error: RatchetError) -> None:
     from ui.render import error_html
 
     st.html(error_html(error.what, error.kept, error.fix))
+
+
+def attempt(place: str, act: Callable[[], Outcome], done: str | Callable[[Outcome], str] = "") -> bool:
+    """Do what a click asks for; whether it was done. What is to be said of it is kept for `show_outcome`.
+
+    Args:
+        place: key of what is said in `st.session_state`.
+        act: what to do.
+        done: what is said when it was done, or makes that of what `act` returned.
+    """
+    try:
+        made = act()
+    except RatchetError as error:
+        st.session_state[place] = error
+        return False
+    st.session_state[place] = done if isinstance(done, str) else done(made)
+    return True
+
+
+def show_outcome(place: str) -> None:
+    """What came of the last click, told once."""
+    said: RatchetError | str | None = st.session_state.pop(place, None)
+    if isinstance(said, RatchetError):
+        show_error(said)
+    elif said:
+        st.success(said)
 
 
 @contextmanager

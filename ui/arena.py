@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from agent.errors import ModelError, RatchetError
+from agent.errors import QuestionError, RatchetError
+from agent.schema import Done
 from ui.matches import Contestant, Duel, Match, MatchFolder, Reply, Vote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from agent.config import Settings
-    from agent.schema import Turn
-    from knowledge.schema import Passage
+    from agent.schema import Event, Failed, Turn
+    from agent.session import ChatSession
+    from knowledge.schema import Passage, SearchFilter
     from ui.answering import LiveAnswer
+    from ui.answers import How
     from ui.desk import Desk
 
-_MOST_DECISIONS = 20  # about tool calls of one answer; all of them are rejected, since nobody is asked
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -30,6 +33,11 @@ class _Work:
     stop: threading.Event = field(default_factory=threading.Event)
     live: LiveAnswer | None = None
     failed: RatchetError | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a person has stopped it, or the end of the server."""
+        return self.stop.is_set() or (self.live is not None and self.live.stopped)
 
 
 class Arena:
@@ -120,82 +128,97 @@ class Arena:
             for number, duel in enumerate(match.duels):
                 if len(duel.replies) == 2:
                     continue
-                if work.stop.is_set():
-                    return
-                played = self._recorded(match, duel) if match.recorded else self._asked(match, duel, work)
+                try:
+                    played = self._recorded(match, duel, work) if match.recorded else self._asked(match, duel, work)
+                except QuestionError as error:
+                    played = _without_answers(duel, error)
                 if played is None:
                     return
                 with self._lock:  # a vote may have come in between
                     self.kept.keep(self.kept.match(match_id).with_duel(number, played))
         except RatchetError as error:
             work.failed = error
+        except Exception as error:  # nobody waits for this thread: what is not kept here is never heard of
+            _log.exception("a match broke")
+            work.failed = RatchetError(f"The match broke off: {error!r}.", kept="What was answered.", fix="Go on.")
 
-    def _recorded(self, match: Match, duel: Duel) -> Duel:
+    def _recorded(self, match: Match, duel: Duel, work: _Work) -> Duel | None:
         """Both adapters over the very same prompt; the conversation stays, as the choice belongs to it."""
-        from agent.blind import compare
-        from agent.session import ChatSession
+        from agent.blind import BlindComparison
 
         one, other = match.contestants
-        settings = without_asking(self._desk.settings)
-        try:
-            with ChatSession(settings, model=one.model, adapter="") as session:
-                pair = compare(session, duel.question, (one.adapter, other.adapter), seed=duel.first)
-                with suppress(RatchetError):
-                    session.records.rename_thread(session.thread_id, f"Arena: {duel.question}")
-                usage = pair.turn.usage.prompt_tokens
-                shown = [
-                    _judged(text, pair.turn.passages, seconds, usage, tokens)
-                    for text, seconds, tokens in zip(pair.answers, pair.seconds, pair.tokens, strict=True)
-                ]
-        except ModelError as error:
-            failed = Reply("", failed=f"{error.what} {error.fix}".strip())
-            return replace(duel, replies=(failed, failed))
+        adapters = one.adapter, other.adapter
+        blind = BlindComparison(adapters, seed=duel.first, stopped=lambda: work.stopped, ask=unattended)
+        live = self._answered(Contestant(one.model), duel.question, work, blind.stream)
+        if live is None:
+            return None
+        if blind.pair is None:
+            self._forget(live.thread_id)
+            return _without_answers(duel, blind.error or live.failed)
+        with suppress(RatchetError):
+            self._desk.rename(live.thread_id, f"Arena: {duel.question}")
+        pair = blind.pair
+        usage = pair.turn.usage.prompt_tokens
+        shown = [
+            _judged(text, pair.turn.passages, seconds, usage, tokens)
+            for text, seconds, tokens in zip(pair.answers, pair.seconds, pair.tokens, strict=True)
+        ]
         replies, names = (shown, pair.adapters) if pair.first == 0 else (shown[::-1], pair.adapters[::-1])
         return replace(duel, replies=tuple(replies), first=pair.first, turn_id=pair.turn.turn_id, adapters=tuple(names))
 
     def _asked(self, match: Match, duel: Duel, work: _Work) -> Duel | None:
         """Each contestant in a conversation of its own, which is deleted; None where it was stopped."""
-        replies = []
+        replies: list[Reply] = []
         for contestant in match.contestants:
-            if work.stop.is_set():
+            live = self._answered(contestant, duel.question, work, unattended)
+            if live is None:
                 return None
-            replies.append(self._reply(contestant, duel.question, work))
-        return None if work.stop.is_set() else replace(duel, replies=tuple(replies))
+            self._forget(live.thread_id)
+            if live.failed is None and live.turn is not None:
+                replies.append(_reply_of(live.turn))
+            else:
+                replies.append(Reply("", failed=_why(live.failed)))
+        return replace(duel, replies=tuple(replies))
 
-    def _reply(self, contestant: Contestant, question: str, work: _Work) -> Reply:
+    def _answered(self, contestant: Contestant, question: str, work: _Work, how: How) -> LiveAnswer | None:
+        """The answer of a contestant, once it is over; None where a person stopped it, or the end of the server."""
         thread_id = self._desk.new_thread()
         self._desk.use_model(thread_id, contestant.model, contestant.adapter)
-        try:
-            work.live = live = self._desk.ask(thread_id, question)
-            live = self._ended(live, work)
-            if live.failed is not None:
-                return Reply("", failed=f"{live.failed.what} {live.failed.fix}".strip())
-            return _reply_of(live.turn) if live.turn is not None else Reply("", failed="It was stopped.")
-        except RatchetError as error:
-            return Reply("", failed=f"{error.what} {error.fix}".strip())
-        finally:
-            work.live = None
-            with suppress(RatchetError):
-                self._desk.delete(thread_id)
-
-    def _ended(self, live: LiveAnswer, work: _Work) -> LiveAnswer:
-        """The answer once it is over; calls that need a person are rejected, as both sides shall run unattended."""
-        for _ in range(_MOST_DECISIONS):
-            live.join()
-            if live.status != "waiting" or work.stop.is_set():
-                break
-            for request in self._desk.waiting(live.thread_id):
-                live = self._desk.decide(live.thread_id, request, "reject", reason="Nobody can be asked in the arena.")
-            work.live = live
+        work.live = live = self._desk.ask(thread_id, question, how=how)
+        if work.stop.is_set():  # before it was known what to stop
+            live.stop()
+        live.join()
+        if live.stopped:
+            self._forget(thread_id)
+            return None
         return live
 
+    def _forget(self, thread_id: str) -> None:
+        with suppress(RatchetError):
+            self._desk.delete(thread_id)
 
-def without_asking(settings: Settings) -> Settings:
-    """The same settings, in which tools that would ask a person are denied."""
-    tools = settings.tools
-    changes = {risk: "deny" for risk in ("read", "write", "execute", "network") if getattr(tools, risk) == "ask"}
-    policy = {name: "deny" if permission == "ask" else permission for name, permission in tools.policy.items()}
-    return settings.model_copy(update={"tools": tools.model_copy(update={**changes, "policy": policy})})
+
+def unattended(session: ChatSession, question: str, where: SearchFilter | None = None) -> Iterator[Event]:
+    """As `ChatSession.stream`, but calls that need a person are rejected, as nobody is there to be asked."""
+    event: Event | None = None
+    for event in session.stream(question, where):
+        yield event
+    while isinstance(event, Done) and event.turn.status == "waiting":
+        for request in session.approvals():
+            session.decide(request, "reject", reason="Nobody can be asked in the arena.")
+        event = None
+        for event in session.resume():
+            yield event
+
+
+def _without_answers(duel: Duel, error: RatchetError | Failed | None) -> Duel:
+    failed = Reply("", failed=_why(error))
+    return replace(duel, replies=(failed, failed))
+
+
+def _why(error: RatchetError | Failed | None) -> str:
+    """Why there is no answer, in a line."""
+    return f"{error.what} {error.fix}".strip() if error is not None else "It has no end that could be compared."
 
 
 def _reply_of(turn: Turn) -> Reply:

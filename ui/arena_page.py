@@ -39,12 +39,16 @@ def page() -> None:
         if chosen:
             _match(arena, matches[chosen])
         else:
-            _form(desk, arena)
+            _form(desk, arena, first=not matches)
 
 
-@st.cache_resource(show_spinner=False)
-def get_arena(_desk: Desk) -> Arena:
-    """The one arena of this server."""
+def get_arena(desk: Desk) -> Arena:
+    """The one arena of a desk."""
+    return _arena(id(desk), desk)  # the arena keeps the desk, so that no other gets this id meanwhile
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _arena(number: int, _desk: Desk) -> Arena:
     return Arena(_desk)
 
 
@@ -57,7 +61,7 @@ def _name(match: Match | None) -> str:
     return shortened(visible(f"{when} · {names} · {len(match.duels)} questions"), 120)
 
 
-def _form(desk: Desk, arena: Arena) -> None:
+def _form(desk: Desk, arena: Arena, *, first: bool) -> None:
     models, adapters = desk.models(), desk.adapters()
     sides = []
     for column, side in zip(st.columns(2), ("First", "Second"), strict=True):
@@ -84,7 +88,7 @@ def _form(desk: Desk, arena: Arena) -> None:
             arena.start(match)
             st.session_state["arena_begun"] = match.match_id
             st.rerun()
-    if not arena.kept.matches():
+    if first:
         st.info(
             "Nothing has been compared yet. Choose two sides above; a handful of your own questions is a good start."
         )
@@ -115,20 +119,28 @@ def _match(arena: Arena, match: Match) -> None:
         if match.answered < len(match.duels) and st.button("Go on", type="primary"):
             arena.start(match)
             st.rerun()
-        if st.button("Delete this match"):
-            arena.kept.delete(match.match_id)
-            st.rerun()
+        with st.popover("Delete this match"):
+            st.write("Its answers and votes are gone for good; choices that were recorded stay.")
+            if st.button("Delete for good"):
+                arena.kept.delete(match.match_id)
+                st.rerun()
     results.draw(arena, match)
 
 
 @st.fragment(run_every=1.0)
 def _watch(arena: Arena, match_id: str) -> None:
     """A match in progress; what is answered can be voted on at once."""
-    match = arena.kept.match(match_id)
     if not arena.running(match_id):
         st.rerun()
-    done, count = match.answered, len(match.duels)
-    st.progress(done / count, text=f"{done} of {count} questions are answered by both")
-    if st.button("Stop", icon=":material/stop:", help="What was answered is kept."):
-        arena.stop(match_id)
-    results.draw(arena, match)
+    with errors_shown():  # it draws itself anew, outside of the page
+        match = arena.kept.match(match_id)
+        done, count = match.answered, len(match.duels)
+        st.progress(done / count, text=f"{done} of {count} questions are answered by both")
+        st.button(
+            "Stop",
+            icon=":material/stop:",
+            help="Stops at the next word; what was answered by both is kept.",
+            on_click=arena.stop,
+            args=(match_id,),
+        )
+        results.draw(arena, match)

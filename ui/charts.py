@@ -41,10 +41,11 @@ def draw(plot: Plot, *, caption: bool = True) -> None:
 
 
 def loss_plot(curves: Sequence[Curve]) -> Plot:
-    """The loss of every step, and its running mean."""
+    """The loss of every step, its running mean, and diamonds where it was measured on data that is not learned."""
     import altair as alt
 
     rows: list[dict[str, Any]] = []
+    dev: list[dict[str, Any]] = []
     said = []
     for curve in curves:
         mean = curve.steps[0].loss
@@ -52,14 +53,20 @@ def loss_plot(curves: Sequence[Curve]) -> Plot:
             mean = _SMOOTHED * mean + (1 - _SMOOTHED) * step.loss
             rows.append({"step": step.number, "loss": step.loss, "mean": mean, "part": curve.title})
         first, last = curve.steps[0].loss, mean
-        said.append(f"{curve.title}: {len(curve.steps):,} steps, loss from {first:.3f} to {last:.3f} (running mean).")
-    base = alt.Chart(alt.InlineData(values=_thinned(rows))).encode(
-        x=alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1)),
-        color=_colours("part", [curve.title for curve in curves]),
-    )
-    dots = base.mark_circle(opacity=0.35, size=18).encode(y=alt.Y("loss:Q", title="loss (nats per token)"))
-    line = base.mark_line(strokeWidth=2.5).encode(y=alt.Y("mean:Q", title="loss (nats per token)"))
-    return Plot((dots + line).properties(height=_HEIGHT), " ".join(said))
+        words = f"{curve.title}: {len(curve.steps):,} steps, loss from {first:.3f} to {last:.3f} (running mean)"
+        held_out = [(step.number, step.dev_loss) for step in curve.steps if step.dev_loss is not None]
+        dev += [{"step": number, "dev": loss, "part": curve.title} for number, loss in held_out]
+        said.append(words + (f", {held_out[-1][1]:.3f} on held-out data." if held_out else "."))
+    shared = {
+        "x": alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1)),
+        "color": _colours("part", [curve.title for curve in curves]),
+    }
+    base, title = alt.Chart(alt.InlineData(values=_thinned(rows))).encode(**shared), "loss (nats per token)"
+    dots = base.mark_circle(opacity=0.35, size=18).encode(y=alt.Y("loss:Q", title=title))
+    line = base.mark_line(strokeWidth=2.5).encode(y=alt.Y("mean:Q", title=title))
+    marks = alt.Chart(alt.InlineData(values=_thinned(dev))).mark_point(shape="diamond", size=80, filled=True)
+    layers = [dots, line, *([marks.encode(y=alt.Y("dev:Q", title=title), **shared)] if dev else [])]
+    return Plot(alt.layer(*layers).properties(height=_HEIGHT), " ".join(said))
 
 
 def speed_plot(curves: Sequence[Curve]) -> Plot:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary, WeakSet
 
 import streamlit as st
 
@@ -27,27 +28,27 @@ def page() -> None:
     view = opened(desk, thread_id)
     if composer.send_next(desk, thread_id):
         view = desk.view(thread_id)
-    composer.draw(desk, thread_id, view.live)
-    options.head(desk, thread_id, view.turns, title_of(thread_id, view))
     job = jobs.of(thread_id)
-    turns = view.turns[: job.turns_before] if isinstance(job, jobs.Comparison) and not job.error else view.turns
+    blind = isinstance(job, comparing.Comparison) and job.error is None
+    composer.draw(desk, thread_id, view.live, job)
+    options.head(desk, thread_id, view.turns, title_of(thread_id, view))
     if not view.turns and view.live is None and job is None:
         welcome(desk, thread_id)
-    busy = job is not None or (view.live is not None and not view.live.finished)
-    messages.draw(desk, thread_id, turns, busy=busy)
+    shown = view.turns[: job.turns_before] if isinstance(job, comparing.Comparison) and blind else view.turns
+    messages.draw(desk, thread_id, shown, busy=blind or composer.busy(desk, thread_id))
     tab.show_trouble()
     if view.live is not None:
-        _live(desk, view.live)
+        _live(desk, view.live, blind=blind)
     elif job is not None:
-        _job(desk, job)
+        _job(thread_id, job)
     _warm(desk, thread_id)
     _watch(desk, thread_id, drawn)
 
 
 def opened(desk: Desk, thread_id: str) -> ThreadView:
-    """The conversation as it stands; what a restart of the server cut off goes on when it is first opened."""
+    """The conversation as it stands; what a restart, or new settings, cut off goes on when it is opened next."""
     view = desk.view(thread_id)
-    seen = st.session_state.setdefault("seen-threads", set())
+    seen = st.session_state.setdefault("seen-threads", WeakKeyDictionary()).setdefault(desk, set())
     if thread_id not in seen:
         seen.add(thread_id)
         if view.live is None and tab.attempt(lambda: desk.resume(thread_id)):
@@ -59,21 +60,24 @@ def title_of(thread_id: str, view: ThreadView) -> str:
     """The title of a conversation: the one it was given, else the first words of its first question."""
     from agent.records import title_of as first_words
 
-    given = next((each.title for each in get_records().threads() if each.thread_id == thread_id), "")
-    if given:
-        return given
+    summary = get_records().thread(thread_id)
+    if summary is not None and summary.title:
+        return summary.title
     asked = view.turns[0].question if view.turns else view.live.question if view.live else ""
     return first_words(asked) or "New conversation"
 
 
-def _live(desk: Desk, live: LiveAnswer) -> None:
-    """The answer that is not among the turns: in progress, waiting for a decision, or failed."""
+def _live(desk: Desk, live: LiveAnswer, *, blind: bool) -> None:
+    """The answer that is not among the turns: in progress, waiting for a decision, or failed.
+
+    `blind`: two are to be chosen from, so that nothing of it is shown before they are there.
+    """
     from ui.render import steps_html, streaming_html
 
     messages.question(live.question)
     with st.chat_message("assistant"):
         if not live.finished:
-            streaming.follow(live)
+            streaming.follow(live, blind=blind)
         parts = [steps_html(live.steps) if live.steps else "", streaming_html(live.text) if live.text else ""]
         if shown := "".join(parts):
             st.html(shown)
@@ -103,17 +107,20 @@ def _go_on(desk: Desk, live: LiveAnswer, label: str) -> None:
     )
 
 
-def _job(desk: Desk, job: jobs.Job) -> None:
-    if not job.finished:
-        jobs.follow(job)
-    if job.error is not None:
-        show_error(job.error)
-    elif isinstance(job, jobs.Comparison):
-        comparing.choice(desk, job)
+def _job(thread_id: str, job: jobs.Job) -> None:
+    """Files that are or were read, or two answers to choose from."""
+    if isinstance(job, comparing.Comparison) and job.error is None:
+        comparing.choice(job)
         return
-    elif isinstance(job, jobs.Upload):
+    if isinstance(job, jobs.Upload) and job.error is None:
+        if not job.finished:
+            jobs.follow(job)
         st.html(job.said_html())
-    st.button("Close", key=f"put-away-{job.thread_id}", on_click=jobs.put_away, args=(job.thread_id,))
+    elif job.error is not None:
+        if isinstance(job, jobs.Upload) and job.question:
+            messages.question(job.question)  # it was not asked, and should not be lost
+        show_error(job.error)
+    st.button("Close", key=f"put-away-{thread_id}", on_click=jobs.put_away, args=(thread_id,))
 
 
 def welcome(desk: Desk, thread_id: str) -> None:
@@ -143,8 +150,7 @@ def welcome(desk: Desk, thread_id: str) -> None:
 
 def _standing(desk: Desk, thread_id: str) -> tuple[object, ...]:
     """What of a conversation another tab, or the command line, can change."""
-    summary = next((each for each in get_records().threads() if each.thread_id == thread_id), None)
-    job = jobs.of(thread_id)
+    summary, job = get_records().thread(thread_id), jobs.of(thread_id)
     return desk.statuses().get(thread_id), summary, id(job), job is not None and job.finished
 
 
@@ -156,12 +162,12 @@ def _watch(desk: Desk, thread_id: str, drawn: tuple[object, ...]) -> None:
 
 
 @st.cache_resource(show_spinner=False)
-def _warmed() -> set[str]:
-    return set()
+def _warmed() -> WeakSet[Desk]:
+    return WeakSet()
 
 
 def _warm(desk: Desk, thread_id: str) -> None:
-    """Load the model when the first page stands, so that the first answer need not wait for it."""
-    if not _warmed():
-        _warmed().add(thread_id)
+    """Load the model when the first page of a desk stands, so that the first answer need not wait for it."""
+    if desk not in _warmed():
+        _warmed().add(desk)
         desk.session(thread_id).warm()

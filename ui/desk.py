@@ -16,7 +16,7 @@ from agent.session import ChatSession, new_thread_id
 from agent.stored_threads import StoredThreads
 from knowledge.schema import SearchFilter
 from ui.answering import LiveAnswer, Status
-from ui.answers import Answers, ThreadView
+from ui.answers import Answers, How, ThreadView
 from ui.offers import Offers
 
 if TYPE_CHECKING:
@@ -115,19 +115,23 @@ class Desk:
         """How far each thread is in which something goes on, or waits for a person; costs nothing."""
         return self._answers.statuses()
 
-    def ask(self, thread_id: str, question: str, where: SearchFilter | None = None) -> LiveAnswer:
+    def ask(
+        self, thread_id: str, question: str, where: SearchFilter | None = None, *, how: How = ChatSession.stream
+    ) -> LiveAnswer:
         """Ask a question; returns at once.
 
         Args:
             thread_id: the conversation.
             question: what to answer.
             where: look only into the files that this lets through.
+            how: gives the events, and may do more with the model before it ends; what is tried again after a failure,
+                or after the end of the server, is asked as usual.
 
         Raises:
             SessionBusy: the thread is still answering, or too many questions wait.
             QuestionError: the question is empty or too long.
         """
-        return self._answers.ask(thread_id, question, where)
+        return self._answers.ask(thread_id, question, where, how)
 
     def resume(self, thread_id: str) -> LiveAnswer | None:
         """Go on with what was interrupted, also by the end of the server, or try again what failed.
@@ -208,9 +212,17 @@ class Desk:
         """
         return self._stored.records.add_feedback(turn_id, rating, correction, comment)
 
+    def judgement(self, turn_id: str) -> Feedback | None:
+        """The latest feedback of a turn, the only one that counts."""
+        given = self._stored.records.feedback(turn_id)
+        return given[-1] if given else None
+
     def flag_citation(self, turn_id: str, number: int) -> Feedback:
-        """Record that a citation does not support what it is cited for."""
-        return self.feedback(turn_id, -1, comment=f"wrong citation [{number}]")
+        """Record that a citation does not support what it is cited for, beside what was said of the turn before."""
+        before = self.judgement(turn_id)
+        correction, comment = (before.correction, before.comment) if before else ("", "")
+        notes = dict.fromkeys([*comment.splitlines(), f"wrong citation [{number}]"])
+        return self.feedback(turn_id, -1, correction, "\n".join(notes))
 
     def use_model(self, thread_id: str, spec: str, adapter: str = "") -> None:
         """Answer with another model from the thread's next question on, while the server runs.

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from agent.errors import ConfigError
-from ui.app_desk import errors_shown, show_error
+from ui.app_desk import attempt, errors_shown, show_error, show_outcome
 from ui.app_library import get_library
 from ui.documents_parts import adding, listing, progress, trying, upkeep
 
@@ -33,6 +32,7 @@ def page() -> None:
         return
     _summary(library, facts)
     progress.draw(library, facts.name)
+    show_outcome(listing.DONE)
     if not facts.files:
         _teach()
     st.header("Add documents")
@@ -62,9 +62,7 @@ def _choose(library: Library) -> CollectionFacts:
         name = st.selectbox("Collection", list(known), key=COLLECTION, help="Documents that are searched together.")
         with st.popover("New collection", icon=":material/create_new_folder:"):
             _new(library)
-    trouble: ConfigError | None = st.session_state.pop(_TROUBLE, None)
-    if trouble is not None:
-        show_error(trouble)
+    show_outcome(_TROUBLE)
     if name != library.settings.knowledge.collection:
         st.caption("Chats answer from another collection. Choose this one for them on the page Settings.")
     return known[name]
@@ -78,12 +76,8 @@ def _new(library: Library) -> None:
 
 def _begin(library: Library) -> None:
     name = str(st.session_state.get(_NAME, "")).strip()
-    try:
-        library.within(name)
-    except ConfigError as error:
-        st.session_state[_TROUBLE] = error
-        return
-    st.session_state.update({NEW: name, COLLECTION: name, _NAME: ""})
+    if attempt(_TROUBLE, lambda: library.within(name)):
+        st.session_state.update({NEW: name, COLLECTION: name, _NAME: ""})
 
 
 def _problem(library: Library, facts: CollectionFacts) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ from ui.labels import label_of
 from ui.page_controls import chosen_section
 
 if TYPE_CHECKING:
-    from ui.desk import Desk
     from ui.improvement_views import Standing
 
 SECTION = "improve_section"  # key of what is shown
@@ -41,12 +39,7 @@ def page() -> None:
     chosen = chosen_section(SECTIONS, SECTION)
     st.header(SECTIONS[chosen])
     with errors_shown():
-        _drawn(chosen)(desk)
-
-
-def _drawn(section: str) -> Callable[[Desk], None]:
-    draw: Callable[[Desk], None] = import_module(f"ui.improve_parts.{section}").draw
-    return draw
+        import_module(f"ui.improve_parts.{chosen}").draw(desk)
 
 
 def _summary(now: Standing) -> None:
@@ -56,7 +49,7 @@ def _summary(now: Standing) -> None:
             "Judgements", f"{now.signals:,}", help="Corrections, thumbs, choices, and decisions about tool calls."
         )
         st.metric("New since the last run", f"{now.new:,}")
-        st.metric("A run takes about", f"{now.needed:,}", help="Half to learn from, and half to measure with.")
+        st.metric("Enough for a run", f"{now.needed:,}", help="Half to learn from, and half to measure with.")
         st.metric("Answers now", label_of(now.served) or "no adapter")
     if now.withheld:
         st.caption(f"{now.withheld:,} more stand in conversations that may not be learned from.")

@@ -41,7 +41,10 @@ PHASES = {"learn": "Learning from examples", "prefer": "Learning preferences"}
 
 
 def improve_job(settings: Settings) -> Job:
-    """The process of a run that a page started."""
+    """The process of a run that a page started; stopping it pauses the run.
+
+    Training writes a checkpoint first, and every other stage has kept what it did.
+    """
     return Job(settings.home, "improve")
 
 
@@ -59,7 +62,6 @@ def standing(settings: Settings) -> Standing:
     return Standing(
         signals=len(known.ids),
         new=known.since(last.facts["signals"] if last else ()),
-        conversations=known.threads,
         withheld=known.withheld,
         needed=LEAST_TESTED + LEAST_LEARNED,
         served=served,
@@ -125,7 +127,7 @@ def _run(folder: RunFolder, at_work: bool) -> Run:
     facts, judged = folder.facts, (folder.verdict / VERDICT).is_file()
     shown: dict[str, Any] = {name: value for name, value in facts.items() if name in _SHOWN}
     failure, began = str(facts.get("failure", "")), str(facts["began"])
-    return Run(folder.name, folder.state, at_work, began, facts["options"], stages, shown, failure, judged)
+    return Run(folder.name, folder.state, at_work, began, stages, shown, failure, judged)
 
 
 def curves(settings: Settings, name: str) -> list[Curve]:
@@ -182,19 +184,6 @@ def resume(settings: Settings) -> None:
         start(settings, ImproveOptions(**{**options, "files": tuple(options["files"])}))
 
 
-def pause(settings: Settings) -> bool:
-    """End the process of a run: training writes a checkpoint first, and every other stage has kept what it did.
-
-    Returns:
-        Whether the page could; a run that was begun in a terminal is ended there.
-    """
-    job = improve_job(settings)
-    if not job.running:
-        return False
-    job.stop()
-    return True
-
-
 def give_up(settings: Settings) -> None:
     """Mark the run that was interrupted as given up; what it did stays on the disk.
 
@@ -249,7 +238,7 @@ def dataset(settings: Settings, name: str) -> DatasetView:
     from finetune.dataset.store import load
 
     found = load(settings.home / "datasets" / Path(name).name)
-    return DatasetView(name, found.card.examples, found.card.to_markdown(), found.digest)
+    return DatasetView(found.card.examples, found.card.to_markdown(), found.digest)
 
 
 def examples(settings: Settings, name: str, part: str) -> list[ExampleView]:
@@ -283,9 +272,7 @@ def verdict(settings: Settings, name: str) -> VerdictView | None:
     compared = [one for one in (found["primary"], *found["guards"]) if one is not None]
     lines = [_line(one, against, primary=one is found["primary"]) for one in compared]
     reasons = tuple(str(reason["text"]) for reason in found["reasons"])
-    return VerdictView(
-        bool(found["promoted"]), reasons, found["base"], found["candidate"], found["model"], tuple(lines)
-    )
+    return VerdictView(bool(found["promoted"]), reasons, found["base"], found["candidate"], tuple(lines))
 
 
 def _line(one: Mapping[str, Any], against: set[str], *, primary: bool) -> Line:
@@ -299,7 +286,7 @@ def _line(one: Mapping[str, Any], against: set[str], *, primary: bool) -> Line:
     kind = "ratio" if ratio and not primary else "share" if METRICS[metric].bounded else "bits"
     interval = (float(change["value"]), float(change["low"]), float(change["high"]))
     before, after, count = float(one["before"]), float(one["after"]), int(one["count"])
-    return Line(title, key, before, after, interval, limit, count, kind, primary, key not in against)
+    return Line(title, before, after, interval, limit, count, kind, primary, key not in against)
 
 
 def answers(settings: Settings, name: str) -> list[AnswerPair]:
@@ -342,7 +329,7 @@ def adapters(settings: Settings) -> list[Adapter]:
 
 def _adapter(record: AdapterRecord, depth: int, standing: str) -> Adapter:
     about = record.provenance
-    how = (about.recipe, about.options, about.seed, about.metrics, about.parent)
+    how = (about.recipe, about.seed, about.metrics, about.parent)
     return Adapter(record.name, depth, standing, *how, record.base_name, about.dataset, record.created_at)
 
 

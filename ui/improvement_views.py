@@ -12,8 +12,8 @@ class Standing:
     """How things stand before a run.
 
     Attributes:
-        signals, new, conversations, withheld: judgements there are, that the last run did not know, where they come
-            from, and how many may not be learned from.
+        signals, new, withheld: judgements there are, that the last run did not know, and that may not be learned
+            from.
         needed: how many a run takes.
         served: the adapter that answers; "" for none.
         missing: packages that training needs and that are not installed.
@@ -22,7 +22,6 @@ class Standing:
 
     signals: int
     new: int
-    conversations: int
     withheld: int
     needed: int
     served: str
@@ -47,7 +46,6 @@ class Run:
         state: "running" (at work, or interrupted), "waiting", "served", "refused", "given up" or "failed".
         at_work: whether a process works on it.
         began: UTC, ISO 8601.
-        options: what it was asked to do.
         facts: counts and figures that it noted.
         failure: what stopped it for good; "" for nothing.
         judged: whether there is a verdict.
@@ -57,7 +55,6 @@ class Run:
     state: str
     at_work: bool
     began: str
-    options: Mapping[str, Any]
     stages: tuple[Stage, ...]
     facts: Mapping[str, Any]
     failure: str
@@ -89,7 +86,6 @@ class Curve:
 class DatasetView:
     """A data set: examples by part, its card in Markdown, and the digest that lineages name."""
 
-    name: str
     examples: Mapping[str, int]
     card: str
     digest: str
@@ -101,7 +97,6 @@ class Line:
 
     Attributes:
         title: for people.
-        key: as the reasons name it.
         change: the gain (positive is better), or for a ratio how many times as much; with its interval.
         limit: what the interval must stay above, or for a ratio below.
         kind: "share", "bits" or "ratio": which unit it has.
@@ -110,7 +105,6 @@ class Line:
     """
 
     title: str
-    key: str
     before: float
     after: float
     change: tuple[float, float, float]
@@ -129,7 +123,6 @@ class VerdictView:
     reasons: tuple[str, ...]
     base: str
     candidate: str
-    model: str
     lines: tuple[Line, ...]
 
 
@@ -153,7 +146,7 @@ class Adapter:
     Attributes:
         depth: how many ancestors it has.
         standing: "served", "passed", "refused" or "not judged".
-        recipe, options, seed, metrics: how it was trained, and the figures of that.
+        recipe, seed, metrics: how it was trained, and the figures of that.
         parent: the adapter that training went on from; "" for the model itself.
         base: the model's file.
         dataset: SHA-256 of what it learned from.
@@ -164,7 +157,6 @@ class Adapter:
     depth: int
     standing: str
     recipe: str
-    options: Mapping[str, Any]
     seed: int | None
     metrics: Mapping[str, float]
     parent: str

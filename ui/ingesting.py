@@ -45,8 +45,8 @@ class IngestJob:
         self.error: RatchetError | None = None
         self._stopped = threading.Event()
         self._ended = threading.Event()
-        self._work = work
-        threading.Thread(target=self._run, name="ratchet-ingest", daemon=True).start()
+        # Not kept: it holds the files that are uploaded.
+        threading.Thread(target=self._run, args=(work,), name="ratchet-ingest", daemon=True).start()
 
     @property
     def finished(self) -> bool:
@@ -59,16 +59,16 @@ class IngestJob:
         return self._stopped.is_set() and not self.finished
 
     def stop(self) -> None:
-        """End it after the passages at hand; what is finished stays in the index."""
+        """End it after the page or the passages at hand; what is finished stays in the index."""
         self._stopped.set()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until it has ended; whether it has."""
         return self._ended.wait(timeout)
 
-    def _run(self) -> None:
+    def _run(self, work: Work) -> None:
         try:
-            self.report, self.failures = self._work(self._told)
+            self.report, self.failures = work(self._told)
         except RatchetError as error:
             self.error = error
         except Exception as error:  # nobody waits for this thread: what is not kept here is never heard of
@@ -82,8 +82,8 @@ class IngestJob:
 
     def _told(self, step: IngestProgress) -> None:
         self.progress = step
-        # Only then is what was finished saved on the way out.
-        if self._stopped.is_set() and step.phase == "working":
+        # Before a page is fetched there is nothing to save, and while files are read it is saved on the way out.
+        if self._stopped.is_set() and step.phase in ("fetching", "working"):
             raise IngestStopped("Reading was stopped.", fix="Add the same again: it continues where it stopped.")
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +58,18 @@ class Job:
         threading.Thread(target=process.wait, name="ratchet-job", daemon=True).start()  # so that it leaves no zombie
 
     def stop(self) -> None:
-        """Ask it to end: what it has done stays on the disk. Nothing where it does not run."""
+        """Ask it to end: what it has done stays on the disk. Nothing where it does not run, or was asked before.
+
+        Asked a second time, a run would end at once, without the checkpoint that it is writing.
+        """
         import psutil
 
-        if self.running:
-            try:
-                psutil.Process(int(self._facts()["pid"])).terminate()
-            except psutil.NoSuchProcess:
-                return  # it came to its end by itself
+        if self.running and not self.stopping:
+            facts = self._facts()
+            with suppress(OSError):
+                write_json(self.folder / _PROCESS, {**facts, "stopped": True})
+            with suppress(psutil.NoSuchProcess):  # it came to its end by itself
+                psutil.Process(int(facts["pid"])).terminate()
 
     @property
     def running(self) -> bool:
@@ -79,6 +83,11 @@ class Job:
             return same and process.status() != psutil.STATUS_ZOMBIE
         except (psutil.Error, KeyError, TypeError, ValueError):
             return False
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to end and has not ended yet."""
+        return bool(self._facts().get("stopped")) and self.running
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -100,21 +109,32 @@ class Job:
         """What it printed at its end; None while it runs, and where it was stopped before it printed anything.
 
         Raises:
-            RatchetError: it failed, and this is why.
+            RatchetError: it failed, and this is why; or it ended without a word.
         """
         if self.running:
             return None
         try:
             found = json.loads((self.folder / _OUT).read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return None
+            found = None
         if not isinstance(found, dict):
+            facts = self._facts()
+            if facts.get("words") and not facts.get("stopped"):
+                raise self._broken()
             return None
         error = found.get("error")
         if isinstance(error, dict):
             told = {name: str(error.get(name, "")) for name in ("what", "kept", "fix")}
             raise RatchetError(told["what"], kept=told["kept"], fix=told["fix"])
         return found
+
+    def _broken(self) -> RatchetError:
+        last = "".join(f" The last that it told: {line.strip()}" for line in self.log(1))
+        return RatchetError(
+            f"It ended before it was done.{last}",
+            kept="What it had finished is kept.",
+            fix="Start it again; it may have run out of memory, or the computer was switched off.",
+        )
 
     def forget(self) -> None:
         """Put away what the last one told, unless it still runs."""

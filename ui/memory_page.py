@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from agent.errors import RatchetError
 from agent.memory import MAX_FACT_CHARS
-from ui.app_desk import errors_shown, get_desk, show_error
+from ui.app_desk import attempt, errors_shown, get_desk, show_outcome
 from ui.app_library import get_library
 from ui.labels import label_of, shortened
+from ui.page_controls import page_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from agent.memory import FactStore
     from agent.schema import Fact
@@ -36,7 +36,7 @@ def page() -> None:
         st.info("Remembering is switched off in the settings: what stands here is kept, but not used.")
     facts = library.facts
     _add()
-    _outcome()
+    show_outcome(_OUTCOME)
     known = facts.all()
     if not known:
         _teach()
@@ -54,7 +54,8 @@ def _add() -> None:
 
 
 def _do_add() -> None:
-    if _attempt(lambda: get_library().facts.add(str(st.session_state.get(_NEW, ""))), "Remembered."):
+    text = str(st.session_state.get(_NEW, ""))
+    if attempt(_OUTCOME, lambda: get_library().facts.add(text), "Remembered."):
         st.session_state[_NEW] = ""
 
 
@@ -65,9 +66,7 @@ def _list(known: Sequence[Fact]) -> None:
     if not found:
         st.info("Nothing that is remembered has these words.")
         return
-    pages = -(-len(found) // PER_PAGE)
-    at = st.pagination(pages, key="memory-page") if pages > 1 else 1
-    for fact in found[(at - 1) * PER_PAGE : at * PER_PAGE]:
+    for fact in page_of(found, PER_PAGE, "memory-page"):
         with st.container(border=True, key=f"memory-fact-{fact.fact_id}"):
             _fact(fact)
 
@@ -128,32 +127,14 @@ def _do(doing: str = "", fact_id: str = "") -> None:
 
 
 def _do_edit(fact_id: str, key: str) -> None:
-    if _attempt(lambda: get_library().facts.edit(fact_id, str(st.session_state.get(key, ""))), "Changed."):
+    text = str(st.session_state.get(key, ""))
+    if attempt(_OUTCOME, lambda: get_library().facts.edit(fact_id, text), "Changed."):
         _do()
 
 
 def _do_forget(fact_id: str) -> None:
     _do()
-    _attempt(lambda: get_library().facts.delete(fact_id), "Forgotten, and removed from the disk.")
-
-
-def _attempt(act: Callable[[], object], done: str) -> bool:
-    """Do something and keep what is to be said of it; whether it was done."""
-    try:
-        act()
-    except RatchetError as error:
-        st.session_state[_OUTCOME] = error
-        return False
-    st.session_state[_OUTCOME] = done
-    return True
-
-
-def _outcome() -> None:
-    said: RatchetError | str | None = st.session_state.pop(_OUTCOME, None)
-    if isinstance(said, RatchetError):
-        show_error(said)
-    elif said:
-        st.success(said)
+    attempt(_OUTCOME, lambda: get_library().facts.delete(fact_id), "Forgotten, and removed from the disk.")
 
 
 def _recall(library: Library, facts: FactStore) -> None:

@@ -104,8 +104,9 @@ class Offers:
         from ui.uploads import FOLDER, refusal, save
 
         endings = file_endings(self._settings)
-        refused = [why for name, content in uploads if (why := refusal(name, content, endings)) is not None]
-        taken = [upload for upload in uploads if refusal(*upload, endings) is None]
+        looked_at = [(upload, refusal(*upload, endings)) for upload in uploads]
+        refused = [why for _, why in looked_at if why is not None]
+        taken = [upload for upload, why in looked_at if why is None]
         if not taken:
             what = f"{refused[0].source}: {refused[0].reason}" if refused else "There is no file to add."
             raise DocumentError(what, kept="Nothing was changed.", fix="Choose files such as .pdf, .docx, .md or .csv.")

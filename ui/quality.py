@@ -33,7 +33,6 @@ class TurnFacts:
         citations: how many it has.
         seconds: from the question to the last token.
         first_token: seconds to the first one; None where none was streamed.
-        tokens: of prompts and answer.
     """
 
     turn_id: str
@@ -45,7 +44,6 @@ class TurnFacts:
     citations: int
     seconds: float
     first_token: float | None
-    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +57,7 @@ class Summary:
         refused: share of the answers that say that the documents do not tell.
         citations: on average.
         seconds, slow: median and 95th percentile of an answer's time.
+        first_word: median of the time to the first of its words.
     """
 
     answers: int
@@ -69,6 +68,7 @@ class Summary:
     citations: float | None
     seconds: float | None
     slow: float | None
+    first_word: float | None = None
 
 
 Figure = Callable[[Summary], float | None]
@@ -111,7 +111,6 @@ def _facts(turn: Turn, held_back: Callable[[str], bool]) -> TurnFacts:
         citations=len(turn.citations),
         seconds=turn.timings.total,
         first_token=turn.timings.first_token,
-        tokens=turn.usage.prompt_tokens + turn.usage.completion_tokens,
     )
 
 
@@ -130,6 +129,7 @@ def summary(facts: Sequence[TurnFacts], rated: Mapping[str, int]) -> Summary:
     count, checked = len(facts), sum(one.checked for one in facts)
     given = [rated[one.turn_id] for one in facts if one.turn_id in rated]
     times = sorted(one.seconds for one in facts)
+    first = [one.first_token for one in facts if one.first_token is not None]
     return Summary(
         answers=count,
         up=sum(rating > 0 for rating in given),
@@ -139,6 +139,7 @@ def summary(facts: Sequence[TurnFacts], rated: Mapping[str, int]) -> Summary:
         citations=fmean(one.citations for one in facts) if count else None,
         seconds=median(times) if times else None,
         slow=times[min(count - 1, count * 95 // 100)] if times else None,
+        first_word=median(first) if first else None,
     )
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ui import quality
-from ui.app_desk import errors_shown, get_desk
+from ui.app_desk import errors_shown, get_desk, get_records
 from ui.charts import counts_plot, trend_plot
 from ui.charts import draw as draw_plot
 from ui.page_controls import chosen_section
@@ -47,12 +46,11 @@ def _known(database: str) -> Known:
 
 
 def _answers(settings: Settings) -> None:
-    from agent.records import Records
     from ui.improvement import holds_back
 
-    with closing(Records(settings.database)) as records:
-        everything = quality.turn_facts(records, holds_back, _known(str(settings.database)))
-        rated = quality.ratings(records)
+    records = get_records()
+    everything = quality.turn_facts(records, holds_back, _known(str(settings.database)))
+    rated = quality.ratings(records)
     st.header("Answers")
     if not everything:
         st.info(
@@ -87,8 +85,7 @@ def _figures(now: Summary) -> None:
         )
         st.metric("Not in your documents", _percent(now.refused), help="Answers that say so, of all answers.")
         st.metric("Citations an answer", _number(now.citations))
-        st.metric("Seconds, median", _number(now.seconds))
-        st.metric("Seconds, 95 of 100 within", _number(now.slow))
+        st.metric("Seconds", f"{_number(now.seconds)} / {_number(now.slow)}", help="Median / 95 of 100 within.")
 
 
 def _trends(found: list[tuple[str, Summary]]) -> None:
@@ -104,7 +101,12 @@ def _trends(found: list[tuple[str, Summary]]) -> None:
     st.subheader("Citations an answer")
     draw_plot(trend_plot(quality.series(found, citations=lambda one: one.citations), "citations", ""))
     st.subheader("Seconds an answer")
-    times = quality.series(found, median=lambda one: one.seconds, slowest_5_in_100=lambda one: one.slow)
+    times = quality.series(
+        found,
+        first_word=lambda one: one.first_word,
+        median=lambda one: one.seconds,
+        slowest_5_in_100=lambda one: one.slow,
+    )
     draw_plot(trend_plot(times, "seconds", " s"))
     with st.expander("The same as a table"):
         rows = [(period, *_cells(one)) for period, one in found]

@@ -7,7 +7,7 @@ and people is escaped here; `stylesheet` gives the blocks their looks, in light 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -90,14 +90,13 @@ def sources_html(turn: Turn) -> str:
     return f'<div class="r r-sources">{"".join(blocks)}</div>'
 
 
-def passages_html(passages: Sequence[Passage], cited: Collection[str] = (), first: int = 1) -> str:
-    """Passages, each to open, numbered from `first`; those whose id is in `cited` say so."""
+def passages_html(passages: Sequence[Passage], first: int = 1) -> str:
+    """Passages, each to open, numbered from `first`."""
     if not passages:
         return ""
     blocks = []
     for number, passage in enumerate(passages, first):
-        chip = '<span class="r-chip">cited</span>' if passage.id in cited else ""
-        head = _summary(str(number), passage.source, passage.heading, passage.locator, chip)
+        head = _summary(str(number), passage.source, passage.heading, passage.locator)
         inside = _passage(escaped(passage.text), passage.source)
         blocks.append(f'<details class="r-source r-found">{head}{inside}</details>')
     return f'<div class="r r-sources">{"".join(blocks)}</div>'
@@ -125,22 +124,15 @@ def error_html(what: str, kept: str = "", fix: str = "") -> str:
     return f'<div class="r r-error" role="alert"><p class="r-what">{escaped(what)}</p>{then}</div>'
 
 
-def plots(turn: Turn, folder: Path | None = None) -> list[Path]:
+def plots(turn: Turn, folder: Path) -> list[Path]:
     """The images that tools of the turn made and that are still there, in order.
 
     Args:
         turn: with the calls that made them.
-        folder: where tools put files; default: as configured. An image that lies elsewhere is not shown.
+        folder: where tools put files; an image that lies elsewhere is not shown.
     """
-    named = [file for call in turn.tool_calls for file in files_of(call.artifact)]
-    if not named:
-        return []
-    if folder is None:
-        from agent.config import load_settings
-
-        folder = load_settings().artifacts_folder
     root = folder.resolve()
-    found = (Path(str(file.get("path", ""))) for file in named)
+    found = (Path(str(file.get("path", ""))) for call in turn.tool_calls for file in files_of(call.artifact))
     return list(dict.fromkeys(path for path in found if _is_image_in(root, path)))
 
 
@@ -194,13 +186,13 @@ def _span(citation: Citation, passage: Passage) -> tuple[int, int]:
     return (at, at + len(citation.text)) if at >= 0 else (0, 0)
 
 
-def _summary(number: str, source: str, heading: str, locator: str, chip: str = "") -> str:
+def _summary(number: str, source: str, heading: str, locator: str) -> str:
     name = source.rstrip("/").rsplit("/", 1)[-1] or source
     where = " · ".join(filter(None, (heading.rsplit(" › ", 1)[-1], locator)))
     return (
         f'<summary><span class="r-number">{escaped(number)}</span> '
         f'<span class="r-name"><span class="r-file" dir="auto">{escaped(name)}</span> '
-        f'<span class="r-where" dir="auto">{escaped(where)}</span></span>{chip}</summary>'
+        f'<span class="r-where" dir="auto">{escaped(where)}</span></span></summary>'
     )
 
 

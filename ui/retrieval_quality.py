@@ -121,8 +121,8 @@ def keep(settings: Settings, name: str, measured: Mapping[str, Any]) -> None:
 
 
 def results(settings: Settings, name: str) -> list[dict[str, Any]]:
-    """The measurements of a set, oldest first; torn lines are passed over."""
-    path = _path(settings, name)
+    """The measurements of a set in the present collection, oldest first; torn lines are passed over."""
+    path, here = _path(settings, name), settings.knowledge.collection
     found = []
     try:
         lines = path.with_name(f"{path.stem}{_RESULTS}").read_text(encoding="utf-8").splitlines()
@@ -133,7 +133,7 @@ def results(settings: Settings, name: str) -> list[dict[str, Any]]:
             value = json.loads(line)
         except ValueError:
             continue
-        if isinstance(value, dict) and {"at", *METRICS} <= value.keys():
+        if isinstance(value, dict) and {"at", *METRICS} <= value.keys() and value.get("collection", here) == here:
             found.append(value)
     return found
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from agent.errors import RatchetError
 from agent.phrasing import counted, shown_path
-from ui.app_desk import errors_shown, get_desk, show_error
+from ui.app_desk import attempt, errors_shown, get_desk, show_outcome
 from ui.app_library import apply_settings
 from ui.labels import label_of
 from ui.settings_fields import GROUPS, KEYS, PERMISSIONS, SettingField, differing, fields_of, key_is_set, loosened
@@ -27,7 +26,7 @@ def page() -> None:
     st.title("Settings")
     file = read_settings_file()
     settings = _now(file)
-    _said()
+    show_outcome(_SAID)
     if file.why_not:
         st.warning(label_of(file.why_not, 1000))
     else:
@@ -64,20 +63,7 @@ def _offer_to_apply() -> None:
 
 
 def _apply() -> None:
-    try:
-        apply_settings()
-        st.session_state[_SAID] = "In use now."
-    except RatchetError as error:
-        st.session_state[_SAID] = error
-
-
-def _said() -> None:
-    """What came of the last click."""
-    said: RatchetError | str | None = st.session_state.pop(_SAID, None)
-    if isinstance(said, RatchetError):
-        show_error(said)
-    elif said:
-        st.success(said)
+    attempt(_SAID, apply_settings, "In use now.")
 
 
 def _group(file: SettingsFile, settings: Settings, group: str) -> None:
@@ -88,7 +74,7 @@ def _group(file: SettingsFile, settings: Settings, group: str) -> None:
             _widget(file, field)
         asked = st.form_submit_button("Save", type="primary", key=f"settings-save-{group}", disabled=bool(file.why_not))
     if asked:
-        entered = {key: st.session_state[_key(file, key)] for key in fields if key not in file.decided}
+        entered = {key: st.session_state[_key(fields[key])] for key in fields if key not in file.decided}
         _save(file, settings, differing(fields, entered))
 
 
@@ -98,15 +84,15 @@ def _models_here() -> None:
     st.caption(f"Found on this computer: {found}. Others are named ollama:NAME, openai:NAME or local:PATH of a GGUF.")
 
 
-def _key(file: SettingsFile, key: str) -> str:
-    """Of a widget, which is another one as soon as the file says something else: none shows what is not so."""
-    return f"settings-{key}-{file.mark}"
+def _key(field: SettingField) -> str:
+    """Of a widget, which is another one as soon as something else holds: none shows what is not so."""
+    return f"settings-{field.key}-{field.value}"
 
 
 def _widget(file: SettingsFile, field: SettingField) -> None:
     """The widget of a setting; its state is the value entered."""
     decided = field.key in file.decided
-    shared: dict[str, Any] = {"key": _key(file, field.key), "disabled": bool(file.why_not) or decided}
+    shared: dict[str, Any] = {"key": _key(field), "disabled": bool(file.why_not) or decided}
     shared["help"] = label_of(f"{field.meaning}. {field.key}; default: {field.default!r}.", 400)
     label = f"{field.label} (decided by a variable)" if decided else field.label
     if field.kind == "switch":
@@ -155,20 +141,19 @@ def _single_tools(file: SettingsFile, settings: Settings) -> None:
     if not names:
         st.caption("A single tool may be allowed more, or less, than its kind. List the tools to choose one.")
         return
+    name = st.selectbox("Tool", names, key="settings-tool-name")
+    now, options = settings.tools.policy.get(name, "kind"), ["kind", *PERMISSIONS]
     with st.form("settings-tool", border=False):
-        name = st.selectbox("Tool", names, key="settings-tool-name")
-        options = ["kind", *PERMISSIONS]
         may = st.selectbox(
             "What it may do",
             options,
+            index=options.index(now),
             format_func=lambda each: PERMISSIONS.get(each, "As its kind"),
-            key="settings-tool-may",
+            key=f"settings-tool-may-{name}-{now}",
         )
         asked = st.form_submit_button("Save for this tool", disabled=bool(file.why_not))
-    if asked and name:
-        key = f"tools.policy.{name}"
-        change = {} if settings.tools.policy.get(name, "kind") == may else {key: None if may == "kind" else may}
-        _save(file, settings, change)
+    if asked:
+        _save(file, settings, {} if may == now else {f"tools.policy.{name}": None if may == "kind" else may})
 
 
 def _list_tools() -> None:
@@ -205,7 +190,7 @@ def _keys(file: SettingsFile, settings: Settings) -> None:
                 f"New {label[0].lower()}{label[1:]}",
                 type="password",
                 autocomplete="off",
-                key=_key(file, key),
+                key=f"settings-{key}-{file.mark}",  # so that what was entered is not kept
                 disabled=off,
                 help="The field is empty even when a key is set.",
             )

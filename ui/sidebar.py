@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ui.chat_parts import tab
+from ui.chat_parts import composer, tab
 from ui.labels import label_of
 
 if TYPE_CHECKING:
@@ -166,5 +166,7 @@ def _rename(desk: Desk, thread_id: str, key: str) -> None:
 
 def _delete(desk: Desk, thread_id: str) -> None:
     _do("", "")
-    if tab.attempt(lambda: desk.delete(thread_id)) and st.session_state.get("thread") == thread_id:
-        tab.open_thread(desk.new_thread())
+    if tab.attempt(lambda: desk.delete(thread_id)):
+        composer.forget(thread_id)
+        if st.session_state.get("thread") == thread_id:
+            tab.open_thread(desk.new_thread())

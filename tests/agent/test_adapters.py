@@ -3,11 +3,12 @@
 import hashlib
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from agent import adapters
-from agent.adapters import FILE, POINTER, ServedAdapter, base_fingerprint, choose_adapter, served_entries
+from agent.adapters import FILE, POINTER, ServedAdapter, base_fingerprint, choose_adapter, served_entries, write_json
 from agent.config import ModelSettings, load_settings
 from agent.errors import ModelFileInvalid, ModelNotFound
 from agent.models.local import build
@@ -152,6 +153,15 @@ def test_the_fingerprint_is_remembered_until_the_file_changes(base, folder, tmp_
     assert base_fingerprint(base, folder) != first
     with pytest.raises(ModelNotFound):
         base_fingerprint(tmp_path / "nowhere", folder)
+
+
+def test_threads_that_write_one_file_do_not_meet(tmp_path):
+    path = tmp_path / "state.json"
+    with ThreadPoolExecutor(8) as threads:
+        written = [threads.submit(write_json, path, {"number": number, "text": "x" * 9999}) for number in range(64)]
+        assert [one.result() for one in written] == [None] * 64
+    assert json.loads(path.read_text())["text"] == "x" * 9999
+    assert os.listdir(tmp_path) == ["state.json"]
 
 
 def test_a_model_is_built_with_what_is_promoted(base, folder, tmp_path, unpackaged):

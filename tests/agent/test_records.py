@@ -92,6 +92,7 @@ def test_retracting_hides_but_keeps_the_lineage(records: Records) -> None:
     assert [turn.turn_id for turn in records.turns("thread1")] == ["aa01"]
     assert records.turn("aa02") is not None
     assert records.threads()[0].turns == 1
+    assert records.thread(records.threads()[0].thread_id) == records.threads()[0] and records.thread("x") is None
     marked = "SELECT retracted_at FROM turns WHERE turn_id = 'aa02'"
     first = records._connection.execute(marked).fetchone()[0]
     records.retract("aa02")

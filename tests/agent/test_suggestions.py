@@ -83,3 +83,9 @@ def test_many_files_are_not_all_read(tmp_path: Path) -> None:
     assert str(paths["file000.md"]) in read
     assert any(source > str(paths["file070.md"]) for source in read)
     assert len(found) == len(set(found)) > 40
+
+
+@pytest.mark.parametrize("mark", ["[", "<", "{", "!["])
+def test_a_heading_made_to_be_slow_is_left_out(tmp_path: Path, mark: str) -> None:
+    heading = mark * (200_000 // len(mark))
+    assert asked(tmp_path, sky=f"# The sky\n\nAbove.\n\n## {heading}\n\n{FILLING}\n")[-1] == "What is “The sky” about?"

@@ -13,10 +13,10 @@ SAYS = {
 }
 
 
-def build(name: str, settings: Any, models_folder: Any) -> ScriptedModel:
+def build(name: str, settings: Any, models_folder: Any, **adapters: Any) -> ScriptedModel:
     """The model of that name."""
     if name == "calls":
-        calls = [("write_file", {"path": "x.txt", "text": "x"})]
+        calls = [("save", {"text": "x"})]
         return ScriptedModel(script=[step for _ in range(20) for step in (calls, SAYS["blue"])])
     if name not in SAYS:
         raise ModelNotFound(f"There is no model {name}.", fix="Choose another one.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,17 +12,21 @@ import pytest
 
 pytest.importorskip("streamlit")
 
+import streamlit as st
+
 from agent import blind
-from agent.blind import BlindPair
+from agent.adapters import ServedAdapter
 from agent.config import Settings
 from agent.errors import ModelError, RecordError
 from agent.models import registry
 from agent.records import Records
-from agent.schema import Turn, Usage
+from tests.agent.witness import Witness, witnessed
+from tests.ui import scripted_provider
 from tests.ui.pages import Page, opened
 from tests.ui.scripted_provider import SAYS
-from ui import arena_page
-from ui.arena import Arena, without_asking
+from ui import app_desk, arena_page
+from ui.app_library import apply_settings
+from ui.arena import Arena
 from ui.desk import Desk
 from ui.matches import Contestant, MatchFolder, Reply, new_match, score
 
@@ -91,11 +96,42 @@ def test_an_interrupted_match_goes_on_where_it_was(desk: Desk) -> None:
     assert again.answered == 2 and again.duels[0] == first
 
 
-def test_nobody_is_asked_about_tools(settings: Settings) -> None:
-    tools = settings.tools.model_copy(update={"policy": {"python": "ask", "calculator": "allow"}})
-    calm = without_asking(settings.model_copy(update={"tools": tools})).tools
-    assert (calm.read, calm.write, calm.execute, calm.network) == ("allow", "deny", "deny", "deny")
-    assert calm.policy == {"python": "deny", "calculator": "allow"}
+def test_nobody_is_asked_about_tools(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    arena, witness = Arena(desk), Witness()
+    with witnessed(witness, monkeypatch):
+        match = arena.kept.match(played(arena, Contestant("scripted:calls"), BLUE))
+    assert SAYS["blue"] in match.duels[0].replies[0].text and witness.ran == []
+
+
+def held(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """From now on, models wait after their first word: until the second event, having set the first."""
+    speaking, go_on = threading.Event(), threading.Event()
+    build = scripted_provider.build
+
+    def holding(*given: Any, **named: Any) -> Any:
+        model = build(*given, **named)
+        model._after_first = lambda: (speaking.set(), go_on.wait(60))
+        return model
+
+    monkeypatch.setattr(scripted_provider, "build", holding)
+    return speaking, go_on
+
+
+@pytest.mark.parametrize("who", ["person", "server"])
+def test_a_match_that_is_cut_off_keeps_its_questions(desk: Desk, monkeypatch: pytest.MonkeyPatch, who: str) -> None:
+    speaking, go_on = held(monkeypatch)
+    arena, match = Arena(desk), new_match((BLUE, GREEN), QUESTIONS, False)
+    arena.start(match)
+    assert speaking.wait(120)
+    threading.Timer(0.5, go_on.set).start()
+    if who == "person":
+        arena.stop(match.match_id)
+    else:
+        desk.close()
+    arena.join(match.match_id, 120)
+    assert arena.kept.match(match.match_id).answered == 0, "so that it can go on"
+    if who == "person":
+        assert desk.threads() == []
 
 
 def test_votes_between_models_stay_in_the_match(desk: Desk) -> None:
@@ -109,50 +145,49 @@ def test_votes_between_models_stay_in_the_match(desk: Desk) -> None:
         assert records.choices() == []
 
 
-def blind_pair(desk: Desk, first: int) -> Any:
-    """What `agent.blind.compare` gives, without a model."""
+@pytest.fixture(params=[0, 1])
+def first(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Which side is shown first, where adapters only say their names, without a model that could load them."""
 
-    def compare(session: Any, question: str, adapters: tuple[str, str], *, seed: int = 0) -> BlindPair:
+    def sides(session: Any, adapters: tuple[str, str]) -> list[ServedAdapter]:
         if "broken" in adapters:
             raise ModelError("The adapter broken is damaged.")
-        turn = Turn(f"turn {question}", session.thread_id, question, "served", "done", usage=Usage(30, 3))
-        with closing(Records(desk.settings.database)) as records:
-            records.append(turn)
-        said = [f"{name} says" for name in adapters]
-        order = (first, 1 - first)
-        answers, names = [said[place] for place in order], [f"{adapters[place]}@1" for place in order]
-        return BlindPair(turn, (answers[0], answers[1]), (names[0], names[1]), first, (1.0, 2.0), (3, 4))
+        return [ServedAdapter((), f"{name}@1") for name in adapters]
 
-    return compare
+    def reply(model: Any, prompt: Any, side: ServedAdapter, stopped: Any) -> Any:
+        return blind._Reply(f"{side.name} says", float(len(side.name)), 3)
+
+    monkeypatch.setitem(registry.PROVIDERS, "local", "tests.ui.scripted_provider:build")
+    monkeypatch.setattr(blind, "_sides", sides)
+    monkeypatch.setattr(blind, "_with_adapters", lambda model, sides: model)
+    monkeypatch.setattr(blind, "_reply", reply)
+    monkeypatch.setattr(blind, "_first", lambda seed, question: request.param)
+    return int(request.param)
 
 
-@pytest.mark.parametrize("first", [0, 1])
-def test_votes_between_adapters_are_choices_to_learn_from(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, first: int
-) -> None:
-    monkeypatch.setattr(blind, "compare", blind_pair(desk, first))
-    monkeypatch.setattr("ui.arena.ChatSession", None, raising=False)
-    sides = Contestant("local:default", "mine-1"), Contestant("local:default", "none")
+def test_votes_between_adapters_are_choices_to_learn_from(desk: Desk, first: int) -> None:
+    sides = Contestant("local:blue", "mine-1"), Contestant("local:blue", "none")
     arena = Arena(desk)
     match_id = played(arena, *sides, blind=True)
     match = arena.kept.match(match_id)
     assert match.recorded and match.duels[0].first == first
-    assert [reply.text for reply in match.duels[0].replies] == ["mine-1 says", "none says"]
-    assert match.duels[0].replies[first].seconds == 1.0, "times are in the order shown"
+    assert [reply.text for reply in match.duels[0].replies] == ["mine-1@1 says", "none@1 says"]
+    assert [reply.seconds for reply in match.duels[0].replies] == [8.0, 6.0], "not in the order shown"
+    assert [thread.title for thread in desk.threads()] == [f"Arena: {question}" for question in QUESTIONS[::-1]]
     arena.vote(match_id, 0, "0")
     with closing(Records(desk.settings.database)) as records:
         (choice,) = records.choices()
     assert choice.chosen is not None
-    assert choice.answers[choice.chosen] == "mine-1 says" and choice.adapters[choice.chosen] == "mine-1@1"
-    assert choice.answers[first] == "mine-1 says", "as they were shown"
+    assert choice.answers[choice.chosen] == "mine-1@1 says" and choice.adapters[choice.chosen] == "mine-1@1"
+    assert choice.answers[first] == "mine-1@1 says", "as they were shown"
 
 
-def test_an_adapter_that_fails_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blind, "compare", blind_pair(desk, 0))
+@pytest.mark.usefixtures("first")
+def test_an_adapter_that_fails_is_told(desk: Desk) -> None:
     arena = Arena(desk)
-    sides = Contestant("local:default", "broken"), Contestant("local:default", "none")
+    sides = Contestant("local:blue", "broken"), Contestant("local:blue", "none")
     match = arena.kept.match(played(arena, *sides, blind=True))
-    assert "damaged" in match.duels[0].replies[0].failed
+    assert "damaged" in match.duels[0].replies[0].failed and desk.threads() == []
 
 
 def test_matches_that_make_no_sense_are_refused(tmp_path: Path) -> None:
@@ -208,8 +243,21 @@ def test_a_blind_match_on_the_page(settings: Settings, monkeypatch: pytest.Monke
         assert len(page.charts) == 2 and "scripted:blue:" in page.charts[1]
         page.field("Price of a million tokens of prompts, side 1").set_value(100.0)
         page.run()
-        page.click("Delete this match")
+        page.click("Delete for good")
         assert "Nothing has been compared yet" in page.text
+
+
+def test_the_arena_follows_the_settings_in_use(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_desk, "open_desk", lambda: desk)
+    st.cache_resource.clear()
+    before = arena_page.get_arena(app_desk.get_desk())
+    assert arena_page.get_arena(app_desk.get_desk()) is before
+    later = Desk(desk.settings)
+    monkeypatch.setattr(app_desk, "open_desk", lambda: later)
+    apply_settings()
+    assert arena_page.get_arena(app_desk.get_desk()) is not before
+    st.cache_resource.clear()
+    later.close()
 
 
 def test_an_open_match_shows_names_and_takes_votes(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,10 @@ def test_loss_and_speed() -> None:
     rows = values(plot)
     assert [row["loss"] for row in rows[:2]] == [4.0, 2.0] and len(rows) == 35
     assert rows[29]["mean"] > rows[29]["loss"], "a running mean lags behind what falls"
+    measured = Curve("Learning", (Step(1, 2.0, 9.0, 0.5, 1.0), Step(2, 1.0, 9.0, 1.0, 1.0, 1.5)), 0.0)
+    with_held_out = charts.loss_plot([measured])
+    assert "1.500 on held-out data" in with_held_out.words
+    assert {"step": 2, "dev": 1.5, "part": "Learning"} in values(with_held_out)
     speed = charts.speed_plot([curve(30)])
     assert "1,550 tokens a second on average, 2,550 over the last 10 steps" in speed.words
 
@@ -37,7 +41,7 @@ def test_a_long_run_is_thinned_and_keeps_its_end() -> None:
 
 
 def line(kind: str, change: tuple[float, float, float], limit: float, holds: bool, primary: bool = False) -> Line:
-    return Line(f"metric {kind}", kind, 0.5, 0.6, change, limit, 30, kind, primary, holds)
+    return Line(f"metric {kind}", 0.5, 0.6, change, limit, 30, kind, primary, holds)
 
 
 @pytest.mark.parametrize(

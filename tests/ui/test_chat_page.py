@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import tomllib
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 from agent.config import Settings
-from agent.errors import ApprovalError, ServerUnreachable
+from agent.errors import ApprovalError, ServerUnreachable, SessionBusy
+from agent.schema import ToolCall, Turn
 from tests.agent.scripted import ScriptedModel
 from tests.agent.witness import Witness, witnessed
 
@@ -21,11 +23,14 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from agent.blind import BlindPair
+from agent import blind
+from agent.adapters import ServedAdapter
 from agent.calls.approvals import ApprovalRequest
+from knowledge.schema import IngestProgress
 from ui import app as app_pages
 from ui import app_desk, chat_page
-from ui.chat_parts import approval_cards, jobs
+from ui.app_library import apply_settings
+from ui.chat_parts import approval_cards, comparing, composer, jobs
 from ui.desk import Desk
 
 UI = Path(app_desk.__file__).parent
@@ -162,6 +167,22 @@ def test_a_reload_amid_an_answer_shows_all_of_it(open_page: Callable[..., Page])
     assert len(page.desk.turns(thread)) == 1
 
 
+def test_an_answer_that_new_settings_broke_off_is_given_anew(
+    open_page: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page("One two three four five.", "Once more.")
+    speaking, go_on = threading.Event(), threading.Event()
+    page.model._after_first = lambda: (speaking.set(), go_on.wait(10))
+    page.desk.ask(page.thread, "Count to five for me, please")
+    assert speaking.wait(60)
+    later = Desk(page.settings, model=page.model)
+    monkeypatch.setattr(app_desk, "open_desk", lambda: later)
+    threading.Timer(0.3, go_on.set).start()
+    apply_settings()
+    assert "Once more." in page.run().html
+    later.close()
+
+
 def test_a_question_sent_amid_an_answer_is_asked_after_it(open_page: Callable[..., Page]) -> None:
     page = open_page("One two three.", "Four five six.")
     go_on = threading.Event()
@@ -223,6 +244,76 @@ def test_thumbs_are_recorded_and_a_bad_one_asks_for_the_right_answer(open_page: 
     assert [each.rating for each in given] == [1, -1, -1]
     assert (given[-1].correction, given[-1].comment) == ("The capital is Paris.", "It is well known.")
     assert not any(str(area.key).startswith("correction-") for area in page.at.text_area)
+
+
+def test_what_was_said_of_an_answer_outlasts_another_thumb_and_a_flag(
+    open_page: Callable[..., Page], house: Path
+) -> None:
+    page = open_page(BLUE)
+    add(page, house)
+    page.ask("What colour is the door of the house?").click("rate--1-")
+    (turn,) = page.desk.turns(page.thread)
+    correction = f"correction-{turn.turn_id}"
+    page.at.text_area(key=correction).set_value("It is green.")
+    page.click("FormSubmitter:correct-form").click("rate--1-")
+    assert page.at.text_area(key=correction).value == "It is green.", "to be changed, not written anew"
+    page.choose(turn.turn_id, "flag").click("FormSubmitter:flag-form")
+    page.choose(turn.turn_id, "flag").click("FormSubmitter:flag-form")
+    latest = app_desk.get_records().feedback(turn.turn_id)[-1]
+    assert (latest.rating, latest.correction, latest.comment) == (-1, "It is green.", "wrong citation [1]")
+
+
+def test_a_question_that_cannot_be_asked_is_kept_and_asked_later(
+    open_page: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*given: Any, **named: Any) -> None:
+        raise SessionBusy("Too many questions wait already.")
+
+    page = open_page("Here it is.")
+    with monkeypatch.context() as patch:
+        patch.setattr(Desk, "ask", refuses)
+        page.ask("Tell me something, please")
+        assert "Too many questions wait" in page.html
+        assert [button.label for button in page.at.button if str(button.key).startswith("next-")]
+    assert "Here it is." in page.run().html
+    assert not any(str(button.key).startswith("next-") for button in page.at.button)
+
+
+def test_an_answer_given_again_looks_only_where_the_page_says(open_page: Callable[..., Page], house: Path) -> None:
+    page = open_page(BLUE, BLUE)
+    add(page, house)
+    page.ask("What colour is the door of the house?")
+    page.at.session_state[f"scope-{page.thread}"] = "elsewhere.md"
+    page.click("again-")
+    (turn,) = page.desk.turns(page.thread)
+    assert turn.passages == ()
+
+
+def test_a_broken_image_does_not_break_the_page(open_page: Callable[..., Page]) -> None:
+    page = open_page()
+    path = page.settings.artifacts_folder / "plot.png"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
+    call = ToolCall("c", "run_python", {}, artifact={"files": [{"name": "plot.png", "path": str(path)}, 7]})
+    turn = Turn("turn", page.thread, "Draw it", "Drawn.", "done", tool_calls=(call,))
+    app_desk.get_records().append(turn)
+    page.run()
+    assert "plot\\.png cannot be shown" in "".join(caption.value for caption in page.at.caption)
+    assert page.choose("turn", "files").at.button(key="close-turn")
+
+
+def test_what_waits_in_a_conversation_goes_with_it(open_page: Callable[..., Page]) -> None:
+    page = open_page("One.", "Two.").ask("Tell me the first thing, please")
+    thread = page.thread
+    composer._drafts()[thread] = deque([composer.Draft("Tell me more, please")])
+    app = AppTest.from_file(str(UI / "app.py"), default_timeout=60)
+    app.query_params["thread"] = thread
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(composer, "send_next", lambda desk, thread_id: False)
+        app.run()
+        app.button(key=f"delete-{thread}").click().run()
+        app.button(key=f"sure-{thread}").click().run()
+    assert composer._drafts() == {}
 
 
 def test_an_earlier_question_asked_differently_makes_a_new_conversation(open_page: Callable[..., Page]) -> None:
@@ -374,31 +465,96 @@ def test_every_page_opens_beside_the_conversations(open_page: Callable[..., Page
     assert [message.name for message in app.chat_message] == ["user", "assistant"]
 
 
-def test_a_job_that_fails_says_why(open_page: Callable[..., Page]) -> None:
-    page = open_page()
-    job = jobs.Comparison(page.desk, page.thread, "Write something, please", ("none", ""))
-    job.start()
-    assert job.wait(30)
-    assert job.error is not None
-    assert "takes no adapters" in job.error.what
+@pytest.fixture
+def paired(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripted model answers in place of both adapters, too."""
+    sides = [ServedAdapter((Path(f"{name}.gguf"),), name) for name in ("mine", "none")]
+    monkeypatch.setattr(comparing, "possible", lambda desk, thread_id: True)
+    monkeypatch.setattr(blind, "_sides", lambda session, adapters: sides)
+    monkeypatch.setattr(blind, "_with_adapters", lambda model, sides: model)
+    monkeypatch.setattr(blind, "_first", lambda seed, question: 0)
 
 
+def twice(page: Page) -> None:
+    """From now on, questions are answered twice."""
+    page.at.session_state[f"blind-{page.thread}"] = True
+
+
+def test_a_model_without_adapters_is_not_asked_twice(open_page: Callable[..., Page]) -> None:
+    page = open_page("Here it is.")
+    assert not page.at.toggle
+    twice(page)  # chosen while another model was
+    page.ask("Write something for me, please")
+    assert "Here it is." in page.html
+
+
+@pytest.mark.usefixtures("paired")
 def test_a_blind_choice_hides_who_said_what_until_it_is_made(open_page: Callable[..., Page]) -> None:
-    page = open_page("The served answer.").ask("Tell me something, please")
-    (turn,) = page.desk.turns(page.thread)
-    job = jobs.Comparison(page.desk, page.thread, turn.question, ("none", "mine"))
-    job.turns_before, job.pair = 0, BlindPair(turn, ("Alpha **said** so.", "Beta said so."), ("mine", "none"))
-    job.work = lambda: None
-    jobs.begin(job)
-    job.wait(10)
-    page.run()
+    page = open_page("The served answer.", "Alpha **said** so.", "Beta said so.")
+    twice(page)
+    page.ask("Tell me something, please")
     assert "<strong>said</strong>" in page.html and "Beta said so." in page.html
-    assert "The served answer." not in page.html
-    assert "mine" not in page.html
+    assert "The served answer." not in page.html and "mine" not in page.html
+    (turn,) = page.desk.turns(page.thread)
     page.click("choose-1-")
     (choice,) = app_desk.get_records().choices(turn.turn_id)
     assert (choice.chosen, choice.adapters) == (1, ("mine", "none"))
     assert "The served answer." in page.html
+
+
+@pytest.mark.usefixtures("paired")
+@pytest.mark.parametrize(("said", "shown"), [(2, "The served"), (5, "The served answer.")])
+def test_a_comparison_is_queued_and_stopped_like_any_answer(
+    open_page: Callable[..., Page], said: int, shown: str
+) -> None:
+    page = open_page("The served answer.", "Alpha said so.", "Beta said so.", "Next.")
+    twice(page)
+
+    def stop() -> None:
+        live = page.desk.live(page.thread)
+        if live is not None and page.model.said == said:
+            assert page.desk.statuses() == {page.thread: "answering"}
+            live.stop()
+
+    page.model._after_first = stop
+    page.ask("Tell me something, please")
+    assert page.model.said <= said + 1, "nothing is said after the stop"
+    assert "Beta said so." in page.model.script
+    assert shown in page.html and "Which answer is better" not in page.html
+    page.at.session_state[f"blind-{page.thread}"] = False
+    page.model.script[:] = ["Next."]
+    page.ask("Tell me another thing, please")
+    assert "Next." in page.html
+
+
+@pytest.mark.usefixtures("paired")
+def test_a_comparison_looks_only_where_it_was_told_to(open_page: Callable[..., Page], house: Path) -> None:
+    page = open_page(BLUE, BLUE, BLUE)
+    add(page, house)
+    twice(page)
+    page.at.session_state[f"scope-{page.thread}"] = "elsewhere.md"
+    page.ask("What colour is the door of the house?")
+    (turn,) = page.desk.turns(page.thread)
+    assert turn.passages == ()
+
+
+def test_files_being_read_can_be_stopped(open_page: Callable[..., Page], monkeypatch: pytest.MonkeyPatch) -> None:
+    page = open_page("Never said.")
+    reads = Desk.add_files
+
+    def stopped(desk: Desk, files: Any, report: Callable[[IngestProgress], None]) -> Any:
+        job = jobs.of(page.thread)
+        while job is None:
+            job = jobs.of(page.thread)
+        assert isinstance(job, jobs.Upload)
+        job.stop()
+        return reads(desk, files, report)
+
+    monkeypatch.setattr(Desk, "add_files", stopped)
+    page.at.chat_input[0].upload("house.md", HOUSE.encode()).set_value("What colour is the door of the house?")
+    page.run()
+    assert "Reading was stopped." in page.html and "What colour is the door" in page.html
+    assert page.desk.turns(page.thread) == []
 
 
 def test_streamlit_sends_nothing_and_listens_to_this_machine_alone() -> None:

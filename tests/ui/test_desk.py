@@ -475,6 +475,24 @@ def test_a_deleted_thread_is_gone_even_in_the_middle_of_an_answer(open_desk: Ope
     assert ended(desk.ask("thread", "Who are you?")).text == "Anew."
 
 
+def test_a_thread_is_not_deleted_under_a_later_question(open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = open_desk("One.", "Meanwhile.")
+    live = ended(desk.ask("thread", "First"))
+    speaker, asked = Speaker(model_of(desk)), []
+    monkeypatch.setitem(desk._answers._live, "thread", live)  # as it stood when the deletion began
+
+    def late(timeout: float) -> bool:  # another tab is quicker
+        asked.append(desk.ask("thread", "And now?"))
+        return speaker.speaking.wait(PATIENCE)
+
+    monkeypatch.setattr(live, "join", late)
+    with pytest.raises(SessionBusy):
+        desk.delete("thread")
+    speaker.free()
+    assert ended(asked[0]).text == "Meanwhile."
+    assert len(desk.turns("thread")) == 2
+
+
 def test_sessions_are_closed_when_there_are_too_many_but_never_one_that_answers(
     open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

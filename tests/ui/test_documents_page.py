@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -108,6 +109,33 @@ def test_a_file_is_looked_into_and_removed(page: Page, docs: Path) -> None:
     assert (docs / "pump.md").exists()
 
 
+def test_what_came_of_the_last_removal_is_told_where_no_file_is_left(page: Page, docs: Path) -> None:
+    for name in ("lamp.md", "broken.pdf"):
+        (docs / name).unlink()
+    add_folder(page, docs / "pump.md")
+    page.field("Look into").set_value(str(docs / "pump.md"))
+    page.run().click("Remove from the collection").click("Remove")
+    assert "Removed from the collection" in page.text and "Nothing is here yet" in page.html
+    assert "Removed from the collection" not in page.run().text
+
+
+def test_what_was_entered_stays_while_the_collection_is_busy(page: Page, docs: Path) -> None:
+    gate = threading.Event()
+
+    def waits(report: Callable[..., None]) -> tuple[None, tuple[()]]:
+        gate.wait(60)
+        return None, ()
+
+    library().jobs.start(library().settings, "Adding a book", waits)
+    page.field("Folder or file").set_value(str(docs))
+    assert "This collection is busy" in page.click("Add folder").html
+    assert page.run().field("Folder or file").value == str(docs)
+    gate.set()
+    settled(page)
+    settled(page.click("Add folder"))
+    assert "2 added" in page.text and page.field("Folder or file").value == ""
+
+
 def test_files_are_found_by_name_and_by_failure(page: Page, docs: Path) -> None:
     add_folder(page, docs)
     page.field("Find a file").set_value("LAMP")
@@ -176,8 +204,6 @@ def test_a_damaged_collection_is_named_and_made_anew(page: Page, docs: Path) -> 
 
 
 def test_reading_can_be_watched_and_stopped(page: Page) -> None:
-    import threading
-
     gate = threading.Event()
 
     def waits(report: Callable[..., None]) -> tuple[None, tuple[()]]:

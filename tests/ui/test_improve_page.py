@@ -22,7 +22,6 @@ from tests.ui.improved import improved_home, needs_training, paused_home, waitin
 from tests.ui.pages import Page, opened
 from ui import improvement
 from ui.improve_parts.adapters import lineage_html
-from ui.improve_parts.sources import kept_file
 from ui.improvement_views import Adapter
 from ui.job import Job
 
@@ -119,6 +118,10 @@ def test_a_data_set_is_built_and_looked_at(
     page.field("Name").set_value("look-1")
     page.click("Build it")
     assert started == [["improve", "dataset", "build", "look-1", "--json", "--records"]]
+    page.at.file_uploader[0].set_value([("../faq.csv", b"question,answer\n", "text/csv")])
+    page.click("Build it")
+    (path,) = [Path(word) for word in started[1] if word.endswith(".csv")]
+    assert path == improved.home / "training-files" / "faq.csv" and path.read_bytes() == b"question,answer\n"
 
 
 @needs_training
@@ -221,19 +224,10 @@ def test_against_the_verdict_only_with_a_reason(tmp_path: Path, open_page: Calla
 
 def test_the_lineage_is_a_list_within_a_list() -> None:
     def adapter(name: str, depth: int) -> Adapter:
-        return Adapter(name, depth, "passed", "lora", {}, 0, {}, "", "base.gguf", "", "2026-01-01T00:00:00")
+        return Adapter(name, depth, "passed", "lora", 0, {}, "", "base.gguf", "", "2026-01-01T00:00:00")
 
     html = lineage_html([adapter("a", 0), adapter("b", 1), adapter("c", 2), adapter("d", 1), adapter("e", 0)])
     assert html.count("<ul>") == html.count("</ul>") == 3
     assert html.count("<li>") == html.count("</li>") == 5
     inside = html.partition("<strong>a</strong>")[2].partition("<strong>e</strong>")[0]
     assert inside.count("<ul>") - inside.count("</ul>") == 0 and "<strong>c</strong>" in inside
-
-
-def test_uploads_are_kept_by_content(tmp_path: Path) -> None:
-    first = kept_file(tmp_path, "../../etc/faq.csv", b"question,answer\n")
-    assert first == kept_file(tmp_path, "../../etc/faq.csv", b"question,answer\n")
-    other = kept_file(tmp_path, "faq.csv", b"other")
-    assert first != other and first.parent == other.parent == tmp_path / "training-files"
-    assert first.suffix == ".csv" and first.read_bytes() == b"question,answer\n"
-    assert kept_file(tmp_path, "..", b"x").parent == first.parent

@@ -11,7 +11,17 @@ from agent.config import Settings
 from agent.errors import EmbedderError, IndexBusy
 from knowledge.schema import IngestProgress, IngestReport
 from tests.knowledge.words import WordEmbedder
-from ui.ingesting import IngestJob, IngestJobs, IngestStopped, Outcome, adding, embedding_anew, keeping, refreshing
+from ui.ingesting import (
+    IngestJob,
+    IngestJobs,
+    IngestStopped,
+    OnProgress,
+    Outcome,
+    adding,
+    embedding_anew,
+    keeping,
+    refreshing,
+)
 
 PUMP = "# Pump\n\nRinse the filter every two weeks.\n"
 
@@ -74,6 +84,25 @@ def test_changes_are_found_again(settings: Settings, docs: Path) -> None:
     assert report_of(IngestJob("Looking", refreshing(settings))).updated == 1
     assert report_of(IngestJob("Anew", embedding_anew(settings))).passages >= 1
     assert report_of(IngestJob("Anew", refreshing(settings, rebuild=True))).passages >= 1
+
+
+def test_a_stop_is_heard_before_the_next_page_is_fetched(settings: Settings) -> None:
+    asked: list[str] = []
+    gate = threading.Event()
+
+    def work(report: OnProgress) -> Outcome:
+        def told(step: IngestProgress) -> None:
+            asked.append(step.detail)
+            job.stop()
+            report(step)
+
+        gate.wait(10)
+        return adding(settings, ["https://one.invalid/", "https://two.invalid/"])(told)
+
+    job = IngestJob("Adding 2 web pages", work)
+    gate.set()
+    ended(job)
+    assert isinstance(job.error, IngestStopped) and asked == ["https://one.invalid/"]
 
 
 def test_what_was_finished_before_a_stop_is_kept(settings: Settings, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from agent.adapters import write_json
@@ -26,8 +27,6 @@ def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
 
 def stands_in(job: Job, program: str) -> subprocess.Popen[bytes]:
     """A process of our own in place of the command's."""
-    import psutil
-
     job.folder.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen([sys.executable, "-c", program])
     began = psutil.Process(process.pid).create_time()
@@ -60,7 +59,8 @@ def test_an_error_is_raised_as_it_was_told(job: Job) -> None:
     assert "none yet" in raised.value.fix
 
 
-def test_another_page_finds_it_and_stops_it(job: Job) -> None:
+def test_another_page_finds_it_and_stops_it(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
     process = stands_in(job, "import time; time.sleep(60)")
     other = Job(job.home, "test")
     assert other.running and other.outcome() is None
@@ -68,10 +68,22 @@ def test_another_page_finds_it_and_stops_it(job: Job) -> None:
         other.start(["improve", "status", "--json"])
     other.forget()
     assert other.words == ("improve",), "what runs is not forgotten"
+    monkeypatch.setattr(psutil.Process, "terminate", lambda self: asked.append(self.pid))
     other.stop()
-    assert process.wait(30) != 0
-    assert not job.running
     job.stop()
+    assert job.stopping and asked == [process.pid], "a second time would end it at once"
+    process.terminate()
+    assert process.wait(30) != 0
+    assert not job.running and job.outcome() is None
+    job.stop()
+
+
+def test_one_that_dies_says_so(job: Job) -> None:
+    process = stands_in(job, "raise SystemExit(1)")
+    process.wait(30)
+    (job.folder / "log.txt").write_text("Reading\nMemoryError\n")
+    with pytest.raises(RatchetError, match="ended before it was done. The last that it told: MemoryError"):
+        job.outcome()
 
 
 def test_a_number_that_the_system_gave_to_another_is_not_it(job: Job) -> None:

@@ -77,7 +77,7 @@ def test_figures_are_counted_from_the_records(recorded: Settings) -> None:
     now = quality.summary(facts, rated)
     assert (now.answers, now.up, now.down) == (4, 1, 1), "a later comment takes a rating back"
     assert now.grounded == 3 / 4 and now.refused == 2 / 4 and now.citations == 3 / 4
-    assert (now.seconds, now.slow) == (2.5, 4.0)
+    assert (now.seconds, now.slow, now.first_word) == (2.5, 4.0, 0.5)
     assert facts[1].model == "local:default + mine-1"
 
 
@@ -189,6 +189,16 @@ def test_measurements_are_kept_over_time(settings: Settings, monkeypatch: pytest
         page.click("Propose questions")
     assert [one["ndcg@10"] for one in retrieval_quality.results(settings, name)] == [0.5, 0.7]
     assert started[0] == words and started[1][:4] == ["knowledge", "questions", "--count", "30"]
+
+
+def test_measurements_of_another_collection_are_not_mixed_in(settings: Settings) -> None:
+    name = question_set(settings)
+    retrieval_quality.keep(settings, name, measured(0.5))
+    knowledge = settings.knowledge.model_copy(update={"collection": "work"})
+    other = settings.model_copy(update={"knowledge": knowledge})
+    assert retrieval_quality.results(other, name) == []
+    retrieval_quality.keep(other, name, measured(0.9))
+    assert [one["ndcg@10"] for one in retrieval_quality.results(settings, name)] == [0.5]
 
 
 def _the_search(page: Page, settings: Settings) -> None:

@@ -81,10 +81,10 @@ def test_cited_words_are_shown_even_without_their_passage(passages: tuple[Passag
     assert "It reads files." in page.get_text()
 
 
-def test_passages_found_are_listed_and_those_cited_say_so() -> None:
+def test_passages_found_are_listed_and_numbered() -> None:
     other = Passage("p2", "/b.md", "B", 1, 1)
-    page = parsed(render.passages_html([PASSAGE, other], cited={"p2"}))
-    assert [bool(block.select(".r-chip")) for block in page.select("details")] == [False, True]
+    page = parsed(render.passages_html([PASSAGE, other], first=4))
+    assert [number.get_text() for number in page.select("details .r-number")] == ["4", "5"]
 
 
 def test_a_step_shows_the_call_and_what_came_of_it() -> None:
@@ -216,13 +216,6 @@ def test_plots_are_images_in_the_folder_of_tools_and_nothing_else(tmp_path: Path
     around = folder / ".." / "elsewhere" / "b.png"
     turn = made(good, outside, text, svg, link, around, folder / "gone.png", folder, "", "\0", good)
     assert render.plots(turn, folder) == [good]
-
-
-def test_plots_are_looked_for_where_tools_put_them(own_home: Path) -> None:
-    plot = own_home / "artifacts" / "a.png"
-    plot.parent.mkdir(parents=True)
-    plot.write_bytes(PNG)
-    assert render.plots(made(plot)) == [plot]
 
 
 @pytest.mark.parametrize("files", [None, 7, ["text"], [{}]])

@@ -63,6 +63,14 @@ def test_a_model_is_chosen_and_used_at_once(open_page: Callable[[], Page]) -> No
     assert not [button for button in page.at.button if button.label == "Use it now"]
 
 
+def test_saving_one_group_leaves_what_was_entered_in_the_others(open_page: Callable[[], Page]) -> None:
+    page = open_page()
+    before = page.field("Passages per question").id
+    page.field("Longest answer").set_value(300)
+    save(page, "Model")
+    assert page.field("Passages per question").id == before, "another widget would be empty again"
+
+
 def test_nothing_is_written_when_nothing_was_changed(open_page: Callable[[], Page]) -> None:
     assert "Nothing was changed" in save(open_page(), "Model").text
     assert not own().exists()
@@ -142,6 +150,7 @@ def test_a_single_tool_is_denied_and_freed_again(open_page: Callable[[], Page]) 
     own().parent.mkdir(parents=True)
     own().write_text('[tools.policy]\nrun_python = "ask"  # careful\n')
     page = open_page()
+    assert page.field("What it may do").value == "ask", "what holds now"
     page.field("What it may do").set_value("deny")
     page.click("Save for this tool")
     assert load_settings().tools.policy == {"run_python": "deny"}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from agent.errors import RatchetError
+from ui.app_desk import attempt, show_outcome
 from ui.charts import contest_plot
 from ui.charts import draw as draw_plot
 from ui.escape import escaped
@@ -24,14 +24,12 @@ if TYPE_CHECKING:
     Figure = Callable[[Reply], float | None]
 
 PER_PAGE = 5
+_TROUBLE = "arena-trouble"
 
 
 def draw(arena: Arena, match: Match) -> None:
     """The next vote of a blind match, or its results."""
-    if st.session_state.get("arena_trouble"):
-        from ui.app_desk import show_error
-
-        show_error(st.session_state.pop("arena_trouble"))
+    show_outcome(_TROUBLE)
     waiting = [number for number, duel in enumerate(match.duels) if duel.votable and not duel.vote]
     shown = f"arena-shown-{match.match_id}"
     if match.blind and not st.session_state.get(shown) and (waiting or not match.decided):
@@ -72,10 +70,7 @@ def _place(contestant: int) -> Vote:
 
 
 def _vote(arena: Arena, match_id: str, number: int, vote: Vote) -> None:
-    try:
-        arena.vote(match_id, number, vote)
-    except RatchetError as error:
-        st.session_state["arena_trouble"] = error
+    attempt(_TROUBLE, lambda: arena.vote(match_id, number, vote))
 
 
 def _scores(match: Match) -> None:

@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from agent.errors import SessionBusy
 from ui.chat_parts import comparing, jobs, tab
-from ui.chat_parts.options import scope_key
 from ui.labels import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from knowledge.schema import SearchFilter
     from ui.answering import LiveAnswer
     from ui.desk import Desk
 
@@ -43,13 +40,6 @@ class Draft:
     scope: str = ""
     adapters: tuple[str, str] | None = None
 
-    @property
-    def where(self) -> SearchFilter | None:
-        """Which files to look into."""
-        from agent.documents import narrowed
-
-        return narrowed([self.scope]) if self.scope else None
-
 
 @st.cache_resource(show_spinner=False)
 def _drafts() -> dict[str, deque[Draft]]:
@@ -57,20 +47,14 @@ def _drafts() -> dict[str, deque[Draft]]:
     return {}
 
 
-def draw(desk: Desk, thread_id: str, live: LiveAnswer | None) -> None:
+def draw(desk: Desk, thread_id: str, live: LiveAnswer | None, job: jobs.Job | None) -> None:
     """The field at the foot of the page, and the stop button while there is something to stop."""
     waits = live is not None and live.status == "waiting"
     with st.bottom:
         if live is not None and not live.finished:
-            st.button(
-                "Stop",
-                key="stop",
-                icon=":material/stop_circle:",
-                shortcut="Esc",
-                disabled=live.stopping,
-                on_click=live.stop,
-                help="Stops at the next word; what was said is kept.",
-            )
+            _stop(live, "Stops at the next word; what was said is kept.")
+        elif isinstance(job, jobs.Upload) and not job.finished:
+            _stop(job, "Stops reading; what is finished is kept.")
         _waiting(thread_id)
         _narrowed(thread_id)
         st.chat_input(
@@ -82,6 +66,18 @@ def draw(desk: Desk, thread_id: str, live: LiveAnswer | None) -> None:
             on_submit=_submit,
             args=(desk, thread_id),
         )
+
+
+def _stop(work: LiveAnswer | jobs.Upload, meaning: str) -> None:
+    st.button(
+        "Stop",
+        key="stop",
+        icon=":material/stop_circle:",
+        shortcut="Esc",
+        disabled=work.stopping,
+        on_click=work.stop,
+        help=meaning,
+    )
 
 
 def _waiting(thread_id: str) -> None:
@@ -106,7 +102,7 @@ def _take_back(thread_id: str, draft: Draft) -> None:
 
 
 def _narrowed(thread_id: str) -> None:
-    if scope := _scope(thread_id):
+    if scope := tab.scope_of(thread_id):
         st.button(
             f"Looking only into {label_of(scope, 40)}",
             key=f"widen-{thread_id}",
@@ -118,63 +114,71 @@ def _narrowed(thread_id: str) -> None:
         )
 
 
-def _scope(thread_id: str) -> str:
-    return str(st.session_state.get(scope_key(thread_id)) or "").strip()
-
-
 def _widen(thread_id: str) -> None:
-    st.session_state[scope_key(thread_id)] = ""
+    st.session_state[tab.scope_key(thread_id)] = ""
 
 
 def _submit(desk: Desk, thread_id: str) -> None:
     given: Any = st.session_state.get(f"ask-{thread_id}")
     if given is not None:
-        files = [(file.name, file.getvalue()) for file in given.files]
-        ask(desk, thread_id, str(given.text).strip(), files)
+        question, files = str(given.text).strip(), [(file.name, file.getvalue()) for file in given.files]
+        if question or files:
+            ask(desk, thread_id, question, files)
 
 
 def ask(desk: Desk, thread_id: str, question: str, files: Sequence[tuple[str, bytes]] = ()) -> None:
     """Ask as the person wants it: about files, blindly by two adapters, or as usual; now, or when its turn comes."""
-    draft = Draft(question, files, _scope(thread_id), comparing.wanted(thread_id))
-    if _busy(desk, thread_id):
-        _drafts().setdefault(thread_id, deque()).append(draft)
-    else:
-        _send(desk, thread_id, draft)
+    draft = Draft(question, files, tab.scope_of(thread_id), comparing.wanted(desk, thread_id))
+    waiting = _drafts().setdefault(thread_id, deque())
+    if busy(desk, thread_id):
+        waiting.append(draft)
+    elif not _sent(desk, thread_id, draft):
+        waiting.appendleft(draft)  # the field is empty by now, and nothing that was written may be lost
 
 
 def send_next(desk: Desk, thread_id: str) -> bool:
     """Ask what waits, if nothing is in its way; whether something was asked."""
     waiting = _drafts().get(thread_id)
-    if not waiting or _busy(desk, thread_id) or desk.live(thread_id) is not None:
+    if not waiting or busy(desk, thread_id) or desk.live(thread_id) is not None:
         return False
-    if isinstance(jobs.of(thread_id), jobs.Comparison):  # its answers have not been chosen from
+    if isinstance(jobs.of(thread_id), comparing.Comparison):  # its answers have not been chosen from
         return False
-    jobs.put_away(thread_id)
     draft = waiting.popleft()
-
-    def act() -> None:
-        try:
-            _begin(desk, thread_id, draft)
-        except SessionBusy:  # another tab was quicker
-            waiting.appendleft(draft)
-
-    return tab.attempt(act)
+    if _sent(desk, thread_id, draft):
+        return True
+    waiting.appendleft(draft)
+    if busy(desk, thread_id):  # another tab was quicker
+        tab.forget_trouble()
+    return False
 
 
-def _busy(desk: Desk, thread_id: str) -> bool:
+def busy(desk: Desk, thread_id: str) -> bool:
+    """Whether an answer is being given, or files are being read."""
     live, job = desk.live(thread_id), jobs.of(thread_id)
     return (live is not None and not live.finished) or (job is not None and not job.finished)
 
 
-def _send(desk: Desk, thread_id: str, draft: Draft) -> None:
+def forget(thread_id: str) -> None:
+    """A conversation is deleted: what waits in it is not asked, and what is being read for it is stopped."""
+    _drafts().pop(thread_id, None)
+    job = jobs.of(thread_id)
+    if isinstance(job, jobs.Upload):
+        job.stop()
     jobs.put_away(thread_id)
-    tab.attempt(lambda: _begin(desk, thread_id, draft))
 
 
-def _begin(desk: Desk, thread_id: str, draft: Draft) -> None:
-    if draft.files:
-        jobs.begin(jobs.Upload(desk, thread_id, draft.question, draft.files))
-    elif draft.adapters is not None:
-        jobs.begin(jobs.Comparison(desk, thread_id, draft.question, draft.adapters))
-    else:
-        desk.ask(thread_id, draft.question, draft.where)
+def _sent(desk: Desk, thread_id: str, draft: Draft) -> bool:
+    """Whether it could be asked; why not is shown."""
+
+    def begin() -> None:
+        where = tab.only_in(draft.scope)
+        if draft.files:
+            jobs.keep(thread_id, jobs.Upload(desk, thread_id, draft.question, draft.files))
+        elif draft.adapters is not None:
+            comparison = comparing.Comparison(desk, thread_id, draft.question, where, draft.adapters)
+            jobs.keep(thread_id, comparison)
+        else:
+            desk.ask(thread_id, draft.question, where)
+            jobs.put_away(thread_id)
+
+    return tab.attempt(begin)

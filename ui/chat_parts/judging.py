@@ -12,7 +12,7 @@ from ui.chat_parts import tab
 from ui.labels import shortened
 
 if TYPE_CHECKING:
-    from agent.schema import Turn
+    from agent.schema import Feedback, Turn
     from ui.desk import Desk
 
 _KEPT = "Kept, with the question, the passages and the answer."
@@ -33,16 +33,23 @@ def thumbs(desk: Desk, turn: Turn) -> None:
         )
 
 
+def said_of(turn: Turn) -> Feedback | None:
+    """What was last said of a turn."""
+    given = get_records().feedback(turn.turn_id)
+    return given[-1] if given else None
+
+
 def rating_of(turn: Turn) -> int:
     """What was last said of a turn: 1, -1, or 0 for nothing yet."""
-    given = get_records().feedback(turn.turn_id)
-    return given[-1].rating if given else 0
+    said = said_of(turn)
+    return said.rating if said is not None else 0
 
 
 def _rate(desk: Desk, turn: Turn, rating: int) -> None:
-    if not tab.attempt(lambda: desk.feedback(turn.turn_id, rating)):
-        return
-    st.toast(_KEPT)
+    if rating_of(turn) != rating:  # said again it would stand in place of a correction
+        if not tab.attempt(lambda: desk.feedback(turn.turn_id, rating)):
+            return
+        st.toast(_KEPT)
     if rating < 0:
         tab.open_panel(turn.turn_id, "correct")
     else:
@@ -52,9 +59,11 @@ def _rate(desk: Desk, turn: Turn, rating: int) -> None:
 def correction_form(desk: Desk, turn: Turn) -> None:
     """The answer that should have been given, and why."""
     answer, comment = f"correction-{turn.turn_id}", f"comment-{turn.turn_id}"
+    said = said_of(turn)
+    before = said.correction if said is not None else ""
     with st.form(f"correct-form-{turn.turn_id}"):
-        st.text_area("What should it have said?", value=turn.answer, key=answer, height="content")
-        st.text_input("Anything else? (may stay empty)", key=comment)
+        st.text_area("What should it have said?", value=before or turn.answer, key=answer, height="content")
+        st.text_input("Anything else? (may stay empty)", value=said.comment if said is not None else "", key=comment)
         with st.container(horizontal=True):
             st.form_submit_button(
                 "Keep the correction", type="primary", on_click=_correct, args=(desk, turn, answer, comment)

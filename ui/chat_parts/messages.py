@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import mimetypes
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,7 +88,10 @@ def _turn(desk: Desk, turn: Turn, *, last: bool, busy: bool) -> None:
     with st.chat_message("assistant"):
         st.html(answer_block(turn.turn_id, turn))
         for path in plots(turn, desk.settings.artifacts_folder):
-            st.image(path, caption=label_of(path.name))
+            try:
+                st.image(path, caption=label_of(path.name))
+            except OSError:  # a tool made something that is no image
+                st.caption(f"{label_of(path.name)} cannot be shown as an image.")
         _actions(desk, turn, last=last, busy=busy)
         kind = tab.panel_of(turn.turn_id)
         if kind == "correct":
@@ -118,7 +120,7 @@ def _actions(desk: Desk, turn: Turn, *, last: bool, busy: bool) -> None:
                 disabled=busy,
                 help="Takes this answer back and asks the question again.",
                 on_click=tab.do,
-                args=(partial(desk.regenerate, turn.thread_id),),
+                args=(lambda: desk.regenerate(turn.thread_id, tab.only_in(tab.scope_of(turn.thread_id))),),
             )
         options = ["edit", *(["flag"] if turn.citations else []), *(["files"] if originals(turn) else [])]
         st.menu_button(
@@ -140,9 +142,12 @@ def _chosen(turn_id: str) -> None:
 
 def originals(turn: Turn) -> dict[Path, str]:
     """The files that an answer cites or that its tools made, as far as they are there: path → name."""
+    from ui.steps import files_of
+
     named = [(citation.source, Path(citation.source).name) for citation in turn.citations]
-    for call in turn.tool_calls:
-        named += [(str(file["path"]), str(file["name"])) for file in call.artifact.get("files", [])]
+    for file in (file for call in turn.tool_calls for file in files_of(call.artifact)):
+        path = Path(str(file.get("path", "")))
+        named.append((str(path), str(file.get("name") or path.name)))
     return {Path(source): name for source, name in named if Path(source).is_file()}
 
 

@@ -28,25 +28,22 @@ def head(desk: Desk, thread_id: str, turns: Sequence[Turn], title: str) -> None:
             _model(desk, thread_id, model, adapter)
             st.text_input(
                 "Look only into (a file or folder; empty for all)",
-                key=scope_key(thread_id),
+                key=tab.scope_key(thread_id),
                 placeholder="report.pdf",
                 persist_state="session",
             )
-            comparing.settings(desk, thread_id)
+            if comparing.possible(desk, thread_id):
+                comparing.settings(desk, thread_id)
             if turns:
                 _export(thread_id, turns)
                 st.caption(usage_text(turns))
 
 
-def scope_key(thread_id: str) -> str:
-    """Where the field that narrows the search is kept."""
-    return f"scope-{thread_id}"
-
-
 def _model(desk: Desk, thread_id: str, model: str, adapter: str) -> None:
-    models = list(dict.fromkeys([model, *_models(desk)]))
-    adapters = list(dict.fromkeys([adapter, *_adapters(desk)]))
-    keys = f"model-{thread_id}", f"adapter-{thread_id}"
+    models = list(dict.fromkeys([model, *_models(id(desk), desk)]))
+    adapters = list(dict.fromkeys([adapter, *desk.adapters()]))
+    # Another widget as soon as another tab has chosen: none shows what is not so.
+    keys = f"model-{thread_id}-{model}-{adapter}", f"adapter-{thread_id}-{model}-{adapter}"
     st.selectbox(
         "Model",
         models,
@@ -70,24 +67,15 @@ def _model(desk: Desk, thread_id: str, model: str, adapter: str) -> None:
 
 
 def _use(desk: Desk, thread_id: str, model_key: str, adapter_key: str) -> None:
-    state = st.session_state
-    model, adapter = str(state.get(model_key) or ""), str(state.get(adapter_key) or "")
-    if not model:
-        return
-    if not model.startswith("local:"):
-        adapter = ""
-    if not tab.attempt(lambda: desk.use_model(thread_id, model, adapter)):
-        state[model_key], state[adapter_key] = desk.model_of(thread_id)
+    model, adapter = (str(st.session_state.get(key) or "").strip() for key in (model_key, adapter_key))
+    if model:
+        desk.use_model(thread_id, model, adapter if model.startswith("local:") else "")
 
 
-@st.cache_data(ttl=120, show_spinner=False)
-def _models(_desk: Desk) -> list[str]:
+@st.cache_data(ttl=120, max_entries=1, show_spinner=False)
+def _models(number: int, _desk: Desk) -> list[str]:
+    """Other settings make another desk; looking for models asks a server."""
     return _desk.models()
-
-
-@st.cache_data(ttl=20, show_spinner=False)
-def _adapters(_desk: Desk) -> list[str]:
-    return _desk.adapters()
 
 
 def _export(thread_id: str, turns: Sequence[Turn]) -> None:

@@ -20,33 +20,40 @@ PATIENCE = 0.5  # seconds without news after which the script gives Streamlit a 
 PACE = 0.02  # seconds between two pictures of the answer, for a model faster than the eye
 
 
-def follow(live: LiveAnswer) -> None:
-    """Show an answer until it has ended, then draw the page anew with what became of it."""
+def follow(live: LiveAnswer, *, blind: bool = False) -> None:
+    """Show an answer until it has ended, then draw the page anew with what became of it.
+
+    Args:
+        live: the answer.
+        blind: whether it is one of those that a person chooses from, so that only its progress is shown.
+    """
     from ui.render import steps_html, streaming_html
 
     steps_place, text_place, status_place = st.empty(), st.empty(), st.empty()
     steps_drawn, began = "", time.monotonic()
     while not live.finished:
         version = live.version
-        steps = steps_html(live.steps) if live.steps else ""
+        steps = steps_html(live.steps) if live.steps and not blind else ""
         if steps != steps_drawn:  # an opened step would close if it were drawn again
             steps_place.html(steps)
             steps_drawn = steps
-        if live.text:
+        if live.text and not blind:
             text_place.html(streaming_html(live.text))
-        status_place.html(status_html(live, time.monotonic() - began))
+        status_place.html(status_html(live, time.monotonic() - began, blind=blind))
         if live.wait(version, PATIENCE):
             time.sleep(PACE)
     st.rerun()
 
 
-def status_html(live: LiveAnswer, seconds: float) -> str:
+def status_html(live: LiveAnswer, seconds: float, *, blind: bool = False) -> str:
     """What is being done, in a line that screen readers are told of."""
     running = next((step.name for step in reversed(live.steps) if step.status == "running"), "")
     if live.stopping:
         said = "Stopping …"
     elif live.status == "queued":
-        said = "Other questions are being answered first; yours is next in line …"
+        said = "Waiting for the model: it is loading, or others asked first …"
+    elif blind and live.text:
+        said = "Your question is being answered twice …"
     elif running:
         said = f"Using {running} …"
     elif live.text:
@@ -55,5 +62,5 @@ def status_html(live: LiveAnswer, seconds: float) -> str:
         said = "Looking into your documents …"
     else:
         said = "Thinking …"
-    waited = f" {seconds:.0f} s" if seconds >= 3 and not live.text else ""
+    waited = f" {seconds:.0f} s" if seconds >= 3 and (blind or not live.text) else ""
     return f'<p class="w-status" role="status">{html.escape(said)}{waited}</p>'

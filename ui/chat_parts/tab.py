@@ -14,6 +14,7 @@ import streamlit as st
 from knowledge.errors import RatchetError
 
 if TYPE_CHECKING:
+    from knowledge.schema import SearchFilter
     from ui.desk import Desk
 
 PARAMETER = "thread"
@@ -40,9 +41,26 @@ def open_thread(thread_id: str) -> None:
         st.query_params[PARAMETER] = thread_id
 
 
+def scope_key(thread_id: str) -> str:
+    """Where the field that narrows the search is kept."""
+    return f"scope-{thread_id}"
+
+
+def scope_of(thread_id: str) -> str:
+    """The file or folder that a conversation looks into; empty for all."""
+    return str(st.session_state.get(scope_key(thread_id)) or "").strip()
+
+
+def only_in(scope: str) -> SearchFilter | None:
+    """Which files a scope lets through."""
+    from agent.documents import narrowed
+
+    return narrowed([scope]) if scope else None
+
+
 def attempt(action: Callable[[], object]) -> bool:
     """Run what a click asks for; whether it worked. What went wrong is shown by `show_trouble`."""
-    st.session_state.pop("trouble", None)
+    forget_trouble()
     try:
         action()
     except RatchetError as error:
@@ -54,6 +72,11 @@ def attempt(action: Callable[[], object]) -> bool:
 def do(action: Callable[[], object]) -> None:
     """As `attempt`, for buttons, which are not interested in the outcome."""
     attempt(action)
+
+
+def forget_trouble() -> None:
+    """The error of the last click is none."""
+    st.session_state.pop("trouble", None)
 
 
 def show_trouble() -> None:

@@ -29,52 +29,53 @@ def draw(library: Library, collection: str) -> None:
 
 
 def _upload(library: Library, collection: str) -> None:
-    with st.form("documents-upload", border=False, clear_on_submit=True):
-        files = st.file_uploader("Files to add", accept_multiple_files=True, key="documents-files")
+    form = _form("documents-upload")
+    with st.form(form, border=False):
+        files = st.file_uploader("Files to add", accept_multiple_files=True, key=f"{form}-files")
         st.caption(f"{KINDS} and more. Copies are kept in Ratchet's own folder.")
         asked = st.form_submit_button("Add files", icon=":material/upload:", type="primary")
-    if not asked:
-        return
-    if not files:
+    if asked and not files:
         st.info("Choose one or more files first.")
-        return
-    settings = library.within(collection)
-    uploads = [(file.name, file.getvalue()) for file in files]
-    _start(library, collection, f"Adding {counted(len(uploads), 'file')}", keeping(settings, uploads))
+    elif asked:
+        uploads = [(file.name, file.getvalue()) for file in files]
+        work = keeping(library.within(collection), uploads)
+        _start(library, collection, "documents-upload", f"Adding {counted(len(uploads), 'file')}", work)
 
 
 def _folder(library: Library, collection: str) -> None:
-    with st.form("documents-folder", border=False, clear_on_submit=True):
+    form = _form("documents-folder")
+    with st.form(form, border=False):
         named = st.text_input(
             "Folder or file on this computer",
+            key=f"{form}-name",
             placeholder="~/Documents/manuals",
             help="All below it is read, nothing is copied. A look for changes notices what changes there.",
         ).strip()
         asked = st.form_submit_button("Add folder", icon=":material/folder_open:", type="primary")
-    if not asked:
-        return
-    if not named:
+    if asked and not named:
         st.info("Name a folder or a file first.")
-        return
-    _start(library, collection, f"Adding {named}", work_of(library.within(collection), [named]))
+    elif asked:
+        _start(library, collection, "documents-folder", f"Adding {named}", work_of(library.within(collection), [named]))
 
 
 def _web(library: Library, collection: str) -> None:
-    with st.form("documents-web", border=False, clear_on_submit=True):
-        text = st.text_area("Addresses, one in a line", placeholder="https://example.org/handbook.html", height=100)
+    form = _form("documents-web")
+    with st.form(form, border=False):
+        text = st.text_area(
+            "Addresses, one in a line", key=f"{form}-text", placeholder="https://example.org/handbook.html", height=100
+        )
         private = st.checkbox(
             "Also from this computer and its network",
+            key=f"{form}-private",
             help="Without this, addresses that lead into your own network are refused.",
         )
         asked = st.form_submit_button("Add web pages", icon=":material/language:", type="primary")
-    if not asked:
-        return
     addresses = addresses_in(text)
-    if not addresses:
+    if asked and not addresses:
         st.info("Write the address of a web page first.")
-        return
-    work = work_of(library.within(collection), addresses, allow_private=private)
-    _start(library, collection, f"Adding {counted(len(addresses), 'web page')}", work)
+    elif asked:
+        work = work_of(library.within(collection), addresses, allow_private=private)
+        _start(library, collection, "documents-web", f"Adding {counted(len(addresses), 'web page')}", work)
 
 
 def addresses_in(text: str) -> list[str]:
@@ -83,7 +84,13 @@ def addresses_in(text: str) -> list[str]:
     return list(dict.fromkeys(line if "://" in line else f"https://{line}" for line in lines))
 
 
-def _start(library: Library, collection: str, title: str, work: Work) -> None:
+def _form(name: str) -> str:
+    """The key of a form: another one, with empty fields, once what was entered has been taken."""
+    return f"{name}-{st.session_state.get(name, 0)}"
+
+
+def _start(library: Library, collection: str, form: str, title: str, work: Work) -> None:
     with errors_shown():
         library.jobs.start(library.within(collection), title, work)
+        st.session_state[form] = st.session_state.get(form, 0) + 1
         st.rerun()

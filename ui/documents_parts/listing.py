@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from agent.errors import RatchetError
 from knowledge.index.entries import DOCUMENT
 from tools.visible import visible
-from ui.app_desk import show_error
+from ui.app_desk import attempt
 from ui.documents_html import files_html, name_of, status_of
 from ui.labels import label_of
 from ui.library import address_of
+from ui.page_controls import page_of
 
 if TYPE_CHECKING:
     from knowledge.index import FileEntry
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 PER_PAGE = 25  # files in the table
 PASSAGES = 10  # shown at a time
 MOST_OFFERED = 500  # files to choose from
-_FILE, _SURE, _DONE = "documents-file", "documents-sure", "documents-removed"
+DONE = "documents-removed"  # where what came of the last removal is kept
+_FILE, _SURE = "documents-file", "documents-sure"
 
 
 def draw(library: Library, collection: str) -> None:
@@ -40,10 +41,7 @@ def draw(library: Library, collection: str) -> None:
     if not found:
         st.info("No file has this in its name.")
         return
-    pages = -(-len(found) // PER_PAGE)
-    at = st.pagination(pages, key="documents-page-of-files") if pages > 1 else 1
-    st.html(files_html(found[(at - 1) * PER_PAGE : at * PER_PAGE]))
-    _removed()
+    st.html(files_html(page_of(found, PER_PAGE, "documents-page-of-files")))
     _look(library, collection, found)
 
 
@@ -71,6 +69,8 @@ def _look(library: Library, collection: str, found: Sequence[FileEntry]) -> None
         placeholder="Choose one to see what was read from it",
         key=_FILE,
     )
+    if len(found) > MOST_OFFERED:
+        st.caption(f"The first {MOST_OFFERED:,} of {len(found):,} files are offered: find the others by their name.")
     if source is None:
         return
     entry = known[source]
@@ -84,10 +84,8 @@ def _preview(library: Library, collection: str, entry: FileEntry) -> None:
     """The passages as they are indexed: what a search finds and a chat cites."""
     from ui.render import passages_html
 
-    pages = -(-entry.passages // PASSAGES)
-    at = st.pagination(pages, key=f"documents-passages-{entry.sha256[:12]}") if pages > 1 else 1
-    first = (at - 1) * PASSAGES
-    st.html(passages_html(library.passages(collection, entry.source, first, PASSAGES), first=first + 1))
+    rows = page_of(range(entry.passages), PASSAGES, f"documents-passages-{entry.sha256[:12]}")
+    st.html(passages_html(library.passages(collection, entry.source, rows[0], len(rows)), first=rows[0] + 1))
 
 
 def _remove(library: Library, collection: str, source: str) -> None:
@@ -115,23 +113,14 @@ def _sure(source: str) -> None:
 
 def _do(library: Library, collection: str, source: str) -> None:
     _sure("")
-    try:
-        st.session_state[_DONE] = library.remove(collection, [source])
-    except RatchetError as error:
-        st.session_state[_DONE] = error
+    attempt(DONE, lambda: library.remove(collection, [source]), _told)
 
 
-def _removed() -> None:
-    """What came of the last removal, told once."""
-    done: Removed | RatchetError | None = st.session_state.pop(_DONE, None)
-    if done is None:
-        return
-    if isinstance(done, RatchetError):
-        show_error(done)
-        return
-    st.success("Removed from the collection." + (" Ratchet's copy of it is deleted." if done.copies else ""))
+def _told(done: Removed) -> str:
+    said = "Removed from the collection." + (" Ratchet's copy of it is deleted." if done.copies else "")
     if done.followed:
-        st.warning(
-            f"It lies in {label_of(done.followed[0], 200)}, which is part of the collection: the next look for changes "
-            "reads it again. Move the file out of that folder to keep it out."
+        said += (
+            f" But it lies in {label_of(done.followed[0], 200)}, which is part of the collection: the next look for "
+            "changes reads it again. Move the file out of that folder to keep it out."
         )
+    return said

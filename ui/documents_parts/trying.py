@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -11,7 +12,7 @@ from ui.labels import label_of
 
 if TYPE_CHECKING:
     from ui.library import Library
-    from ui.search_ranks import SearchRanks, Standing
+    from ui.search_ranks import SearchRanks
 
 _QUERY = "documents-query"
 ORDERS = {"fused": "Together", "meaning": "Meaning", "words": "Words"}
@@ -40,13 +41,8 @@ def draw(library: Library, collection: str) -> None:
     order = st.segmented_control(
         "Order by", list(ORDERS), format_func=ORDERS.__getitem__, default="fused", key="documents-order"
     )
-    st.html(ranks_html(ranks, ranks.ordered(lambda each: _place(each, order or "fused"))))
+    st.html(ranks_html(ranks, ranks.ordered(attrgetter(order or "fused"))))
     st.caption("Place in each ranking, with its score: cosine of the meaning, BM25 of the words, and their sum.")
-
-
-def _place(each: Standing, order: str) -> int | None:
-    place: int | None = getattr(each, order)
-    return place
 
 
 def verdict(ranks: SearchRanks) -> str:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from agent.errors import RatchetError
-from ui.app_desk import errors_shown, show_error
+from ui.app_desk import attempt, errors_shown, show_outcome
 from ui.ingesting import Work, embedding_anew, refreshing
 
 if TYPE_CHECKING:
@@ -45,9 +44,7 @@ def _button(library: Library, collection: str, title: str, work: Work, icon: str
 
 
 def _delete(library: Library, collection: str) -> None:
-    trouble: RatchetError | None = st.session_state.pop(_TROUBLE, None)
-    if trouble is not None:
-        show_error(trouble)
+    show_outcome(_TROUBLE)
     if st.session_state.get(_SURE) != collection:
         st.button("Delete the collection", key="documents-delete", on_click=_sure, args=(collection,), type="tertiary")
         return
@@ -63,7 +60,5 @@ def _sure(collection: str) -> None:
 
 def _do(library: Library, collection: str) -> None:
     _sure("")
-    try:
-        library.delete(collection)
-    except RatchetError as error:
-        st.session_state[_TROUBLE] = error
+    if attempt(_TROUBLE, lambda: library.delete(collection)):
+        library.jobs.dismiss(library.within(collection))  # what was read into it is no news any more

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from ui import improvement
-from ui.app_desk import errors_shown
+from ui.app_desk import errors_shown, show_outcome
 from ui.escape import escaped
 from ui.improve_parts import deciding
 from ui.markdown import to_html
@@ -27,7 +27,7 @@ def draw(desk: Desk) -> None:
     settings = desk.settings
     found = improvement.adapters(settings)
     if not found:
-        deciding.show_outcome()
+        show_outcome(deciding.SAID)
         st.info("No adapters yet. A run makes one from your feedback, and keeps it here with where it came from.")
         return
     st.write("Each adapter stands below the one it was trained from. None of them ever changes.")

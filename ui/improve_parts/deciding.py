@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from agent.errors import RatchetError
 from ui import improvement
+from ui.app_desk import attempt, show_outcome
 
 if TYPE_CHECKING:
     from agent.config import Settings
 
-_SAID = "improve_decided"
+SAID = "improve_decided"  # where what came of the last decision is kept
 
 
 def draw(settings: Settings, name: str) -> None:
@@ -21,13 +21,19 @@ def draw(settings: Settings, name: str) -> None:
     Raises:
         AdapterInvalid: what is known of the adapters cannot be read.
     """
-    show_outcome()
+    show_outcome(SAID)
     one = next((one for one in improvement.adapters(settings) if one.name == name), None)
     if one is None:
         return
     if one.standing == "served":
         st.caption(f"{name} is served.")
-        roll_back_button(settings, f"verdict-{name}")
+        st.button(
+            "Go back to what was served before",
+            key=f"rollback-{name}",
+            icon=":material/undo:",
+            on_click=_roll_back,
+            args=(settings,),
+        )
         return
     if one.standing == "passed":
         st.button(
@@ -52,39 +58,15 @@ def draw(settings: Settings, name: str) -> None:
                 st.warning("Say why: the reason stays in the record.")
 
 
-def roll_back_button(settings: Settings, key: str) -> None:
-    """One step back to what was served before."""
-    st.button(
-        "Go back to what was served before",
-        key=f"rollback-{key}",
-        icon=":material/undo:",
-        on_click=_roll_back,
-        args=(settings,),
-    )
-
-
-def show_outcome() -> None:
-    """What came of the last decision."""
-    from ui.app_desk import show_error
-
-    said = st.session_state.pop(_SAID, None)
-    if isinstance(said, RatchetError):
-        show_error(said)
-    elif said:
-        st.success(said)
-
-
 def _promote(settings: Settings, name: str, reason: str = "") -> None:
-    try:
-        improvement.promote(settings, name, force=bool(reason), reason=reason or "approved on the page")
-        st.session_state[_SAID] = f"{name} is served from now on. You can go back at any time."
-    except RatchetError as error:
-        st.session_state[_SAID] = error
+    said = f"{name} is served from now on. You can go back at any time."
+    why = reason or "approved on the page"
+    attempt(SAID, lambda: improvement.promote(settings, name, force=bool(reason), reason=why), said)
 
 
 def _roll_back(settings: Settings) -> None:
-    try:
-        name = improvement.roll_back(settings, "on the page")
-        st.session_state[_SAID] = f"Served is {name or 'the model without an adapter'} again."
-    except RatchetError as error:
-        st.session_state[_SAID] = error
+    attempt(
+        SAID,
+        lambda: improvement.roll_back(settings, "on the page"),
+        lambda name: f"Served is {name or 'the model without an adapter'} again.",
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from agent.errors import RatchetError
+from agent.phrasing import counted
 from ui import improvement
 from ui.app_desk import errors_shown, show_error
 from ui.escape import escaped
@@ -73,8 +74,7 @@ def _watch(job: Job) -> None:
     st.status("Building the data set …", state="running")
     for line in job.log(3):
         st.text(line)
-    if st.button("Stop building", key="dataset-stop"):
-        job.stop()
+    st.button("Stop building", key="dataset-stop", on_click=job.stop, disabled=job.stopping)
 
 
 def _outcome(job: Job) -> None:
@@ -87,7 +87,7 @@ def _outcome(job: Job) -> None:
         show_error(error)
     else:
         if made is not None:
-            st.session_state.setdefault("dataset", job.words[3])
+            st.session_state["dataset"] = job.words[3]
             job.forget()
             return
         st.warning("Building was stopped; nothing was left half written.")
@@ -144,15 +144,9 @@ def _message_html(message: Mapping[str, Any]) -> str:
     role = _ROLES.get(str(message["role"]), str(message["role"]))
     if message["role"] == "assistant" and not message.get("weight", 1):
         role += " (context, not learned)"
-    calls = [f"{call['name']} {json.dumps(call['arguments'], ensure_ascii=False)}" for call in _calls(message)]
+    made = message.get("tool_calls") or ()
+    calls = [f"{call['name']} {json.dumps(call['arguments'], ensure_ascii=False)}" for call in made]
     text = "\n".join(filter(None, [*calls, str(message.get("content") or "")]))
     passages = [str(passage) for passage in message.get("passages") or ()]
-    return labelled_html(role, text or "(nothing)") + (folded_html(_shown_with(passages), passages) if passages else "")
-
-
-def _shown_with(passages: list[str]) -> str:
-    return f"{len(passages)} passage{'s' if len(passages) > 1 else ''} shown with it"
-
-
-def _calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return list(message.get("tool_calls") or ())
+    shown = folded_html(f"{counted(len(passages), 'passage')} shown with it", passages) if passages else ""
+    return labelled_html(role, text or "(nothing)") + shown

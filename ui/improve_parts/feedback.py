@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import streamlit as st
 
-from ui.app_desk import errors_shown
+from ui.app_desk import errors_shown, get_records
 from ui.escape import escaped
 from ui.feedback_inbox import KINDS, Entry, Opened, entries, matches, opened
 from ui.markdown import to_html
@@ -25,22 +25,17 @@ _MARKS = {"correction": "✎ corrected", "good": "👍 good", "bad": "👎 bad",
 
 def draw(desk: Desk) -> None:
     """Draw the inbox."""
-    from agent.records import Records
-
-    with closing(Records(desk.settings.database)) as records:
-        found = entries(records)
-        if not found:
-            _empty()
-            return
-        kinds = list(KINDS)
-        columns = st.columns([1, 2])
-        kind = columns[0].selectbox("Kind", ["all", *kinds], format_func=lambda one: KINDS.get(one, "All"))
-        words = columns[1].text_input("Search in questions and answers", placeholder="words")
-        own = [entry for entry in found if kind in ("all", entry.kind)]
-        shown = _shown(records, own, words)
-        for one in shown:
-            with st.container(border=True):
-                _draw_entry(desk, records, one)
+    records = get_records()
+    found = entries(records)
+    if not found:
+        _empty()
+        return
+    columns = st.columns([1, 2])
+    kind = columns[0].selectbox("Kind", ["all", *KINDS], format_func=lambda one: KINDS.get(one, "All"))
+    words = columns[1].text_input("Search in questions and answers", placeholder="words")
+    for one in _shown(records, [entry for entry in found if kind in ("all", entry.kind)], words):
+        with st.container(border=True):
+            _draw_entry(desk, records, one)
 
 
 def _empty() -> None:
@@ -50,15 +45,15 @@ def _empty() -> None:
     )
 
 
-def _shown(records: Records, found: list[Entry], words: str) -> list[Opened]:
+def _shown(records: Records, found: Sequence[Entry], words: str) -> Sequence[Opened]:
     """The entries of the page that is open; only what is looked at is read."""
-    kept = found
-    if words.strip():
-        whole = [one for entry in found if (one := opened(records, entry)) is not None and matches(one, words)]
-        kept = [one.entry for one in whole]
-    st.caption(f"{len(kept):,} of {len(found):,}" if words.strip() else f"{len(kept):,} in all")
-    part = page_of(kept, PER_PAGE, "inbox_page")
-    return [one for entry in part if (one := opened(records, entry)) is not None]
+    if not words.strip():
+        st.caption(f"{len(found):,} in all")
+        part = page_of(found, PER_PAGE, "inbox_page")
+        return [one for entry in part if (one := opened(records, entry)) is not None]
+    kept = [one for entry in found if (one := opened(records, entry)) is not None and matches(one, words)]
+    st.caption(f"{len(kept):,} of {len(found):,}")
+    return page_of(kept, PER_PAGE, "inbox_page")
 
 
 def _draw_entry(desk: Desk, records: Records, one: Opened) -> None:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from agent.errors import StorageError
+from ui.uploads import save
 
 if TYPE_CHECKING:
     from agent.config import Settings
 
 _TYPES = ["csv", "tsv", "json", "jsonl", "txt", "md"]
-_UNSAFE = re.compile(r"[^\w.-]+")
+FOLDER = "training-files"  # of the home; runs that go on read the files again
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +47,5 @@ def choose(settings: Settings, key: str) -> Sources:
         key=f"{key}-documents",
         help="Ratchet makes questions about your documents, and answers that stand in them.",
     )
-    kept = tuple(str(kept_file(settings.home, one.name, one.getvalue())) for one in uploads or ())
-    return Sources(kept, documents or "")
-
-
-def kept_file(home: Path, name: str, content: bytes) -> Path:
-    """Keep an uploaded file for runs that read it; the same content under the same name is one file.
-
-    Raises:
-        StorageError: the disk refused.
-    """
-    plain = Path(_UNSAFE.sub("_", Path(name.replace("\\", "/")).name).lstrip("."))
-    digest = hashlib.sha256(content).hexdigest()[:12]
-    path = home / "training-files" / f"{plain.stem[:60] or 'file'}-{digest}{plain.suffix[:8]}"
-    new = path.with_name(f".{path.name}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not path.exists():
-            new.write_bytes(content)
-            new.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"{path} cannot be written: {error.strerror or error}.", kept="Nothing was started.", fix="Free some space."
-        ) from error
-    return path
+    folder = settings.home / FOLDER
+    return Sources(tuple(str(save(folder, one.name, one.getvalue())) for one in uploads or ()), documents or "")

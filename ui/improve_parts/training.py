@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _SECONDS = 2.0  # between two looks at a run
 _MARKS = {"done": "✓", "now": "●", "to come": "○"}
 _STATES = {"waiting": "passed the gate and waits for you", "running": "paused"}
-_PAUSING = "improve_pausing"
 
 
 def draw(desk: Desk) -> None:
@@ -38,7 +37,6 @@ def draw(desk: Desk) -> None:
     if job.running or (now is not None and now.at_work):
         _watch(settings)
     else:
-        st.session_state.pop(_PAUSING, None)
         _outcome(job)
         if now is not None:
             _paused(settings, now)
@@ -61,38 +59,30 @@ def _watch(settings: Settings) -> None:
     else:
         _stages(now)
         _progress(now, curves, lines)
-    _pause_button(settings, job)
+    _pause_button(job)
     _plots(curves)
     if lines:
         with st.expander("What it says"):
             st.code("\n".join(lines), language=None, wrap_lines=True)
 
 
-def _pause_button(settings: Settings, job: Job) -> None:
+def _pause_button(job: Job) -> None:
     if not job.running:
         st.info("This run was begun in a terminal: Ctrl-C there pauses it, and it can go on from here afterwards.")
-    elif st.session_state.get(_PAUSING):
+    elif job.stopping:
         st.info("Pausing: the step that it is in is finished, and a checkpoint is written.")
     else:
         st.button(
             "Pause",
             icon=":material/pause:",
-            on_click=_pause,
-            args=(settings,),
+            on_click=job.stop,
             help="Everything so far is kept, and it goes on from there.",
         )
 
 
-def _pause(settings: Settings) -> None:
-    improvement.pause(settings)
-    st.session_state[_PAUSING] = True
-
-
 def _stages(run: Run) -> None:
-    words = {"done": "done", "now": "now", "to come": "to come"}
     items = "".join(
-        f"<li>{_MARKS[stage.state]} {escaped(stage.title)} <small>({words[stage.state]})</small></li>"
-        for stage in run.stages
+        f"<li>{_MARKS[stage.state]} {escaped(stage.title)} <small>({stage.state})</small></li>" for stage in run.stages
     )
     st.html(f'<div class="r"><strong>{escaped(run.name)}</strong><ol style="list-style: none">{items}</ol></div>')
     facts = run.facts

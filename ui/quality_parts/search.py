@@ -55,8 +55,7 @@ def _watch(job: Job) -> None:
     st.status("Writing questions …" if job.words[1] == "questions" else "Searching …", state="running")
     for line in job.log(2):
         st.text(line)
-    if st.button("Stop", key="retrieval-stop"):
-        job.stop()
+    st.button("Stop", key="retrieval-stop", on_click=job.stop, disabled=job.stopping)
 
 
 def _outcome(settings: Settings, job: Job) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
 from agent.errors import RatchetError
-from ui.share_parts.host import PATIENCE, Host
+from ui.share_parts.host import PACE, PATIENCE, Host
 from ui.share_parts.outward import Outward, outward, three_sentences
 
 
@@ -32,14 +33,14 @@ class ChatApi:
         """
         desk = self._host.desk(request)
         try:
-            if wait := self._host.too_soon(desk):
-                raise gr.Error(f"Too many questions. Wait {max(1, round(wait))} seconds.", print_exception=False)
+            self._host.count_question(desk)
             live = desk.ask(str(conversation or ""), str(question or ""))
             while not live.finished:
                 version = live.version
                 text = Outward(live.passages).text(live.text)
                 yield _reply(live.thread_id, live.status, text)
-                live.wait(version, PATIENCE)
+                if live.wait(version, PATIENCE):
+                    time.sleep(PACE)
         except RatchetError as error:
             raise gr.Error(" ".join(filter(None, three_sentences(error))), print_exception=False) from error
         if live.turn is None or live.failed is not None:

@@ -13,6 +13,7 @@ from tools.policy import Permission
 # What only reads the question, the clock and the index. Everything else is not merely forbidden: it is not built.
 KINDS = ("calculator", "current_time", "search_knowledge", "text_tasks")
 LONGEST_QUESTION = 4_000  # characters
+LONGEST_CORRECTION = 20_000
 FOLDER = "visitors"
 
 

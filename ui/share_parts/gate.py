@@ -7,6 +7,7 @@ Gradio's address belong to the chat, does it come from a page of ours, who is it
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import time
 from collections import OrderedDict
@@ -19,10 +20,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from ui.share_parts.exchange import Caught, limited, read_body, replayed, with_headers
-from ui.share_parts.limits import MOST_KEYS, LoginGuard, TokenBuckets
+from ui.share_parts.limits import MOST_KEYS, LoginGuard, TokenBuckets, counted_as
 from ui.share_parts.login_page import WRONG, login_page, too_many
 from ui.share_parts.ownership import Visitor
-from ui.share_parts.rules import headers, host_allowed, origin_allowed, route
+from ui.share_parts.rules import SESSION, headers, host_allowed, origin_allowed, route
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -46,7 +47,7 @@ class Door:
         guard: slows down the guessing of passwords.
         requests: how many requests a visitor may make.
         sessions: Gradio's session → key of the visitor who opened it.
-        logins: token → when it was first used.
+        logins: token → when it was made.
         entry_script: Gradio's own script, for pages that embed the chat as a web component.
     """
 
@@ -96,9 +97,13 @@ class Gate:
         origin = request.headers.get("origin")
         if origin is not None and not origin_allowed(origin.lower(), host.lower(), self._door.embedders):
             return PlainTextResponse("Pages of other sites may not use this chat.", 403)
-        strange = request.headers.get("sec-fetch-site") == "cross-site" and origin is None
-        if strange and request.headers.get("sec-fetch-mode") not in ("navigate", None) and not self._door.embedders:
+        site = request.headers.get("sec-fetch-site", "none") if origin is None else "none"
+        loads = request.headers.get("sec-fetch-mode") not in ("navigate", None) and not self._door.embedders
+        if site == "cross-site" and loads:
             return PlainTextResponse("Pages of other sites may not use this chat.", 403)
+        # A link elsewhere leads here, but must not take a visitor's conversations from him.
+        if site in ("cross-site", "same-site") and request.scope["path"] == "/logout":
+            return PlainTextResponse("Pages of other sites may not log you out.", 403)
         return None
 
     async def _open(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,6 +137,7 @@ class Gate:
         await self._app(scope, limited(receive, LARGEST_BODY), answer.send)
         if answer.status == 200:
             self._door.guard.succeeded(address)
+            self._note_logins(request)
             response: Response = RedirectResponse("./", 303) if by_form else JSONResponse({"success": True})
             response.raw_headers.extend(pair for pair in answer.headers if pair[0] == b"set-cookie")
             _give_secret(request, response)
@@ -144,13 +150,13 @@ class Gate:
         """Forget the login and the browser's secret; other logins of the same account stay."""
         app = request.scope["app"]
         response = RedirectResponse("./", 303)
-        for name in _token_cookies(app):
-            token = request.cookies.get(name, "")
-            app.tokens.pop(token, None)
-            self._door.logins.pop(token, None)
+        secure, plain = _token_cookies(app)
+        for name in (secure, plain):
+            self._end(app, request.cookies.get(name, ""))
+        for name in (plain, COOKIE):
             response.delete_cookie(name)
-        for name in (COOKIE, f"{COOKIE}-secure"):
-            response.delete_cookie(name)
+        for name in (secure, f"{COOKIE}-secure"):  # within a page of another site, only what was set so can be deleted
+            response.delete_cookie(name, secure=True, httponly=True, samesite="none")
         return response
 
     def _visitor(self, request: Request) -> Visitor | None:
@@ -160,15 +166,25 @@ class Gate:
             user = app.tokens.get(token)
             if user is None:
                 continue
-            now = time.monotonic()
-            if now - self._door.logins.setdefault(token, now) > LOGIN_LASTS:
-                app.tokens.pop(token, None)
-                self._door.logins.pop(token, None)
+            if time.monotonic() - self._door.logins.get(token, -math.inf) > LOGIN_LASTS:
+                self._end(app, token)
                 continue
-            if len(self._door.logins) > MOST_KEYS:
-                app.tokens.pop(self._door.logins.popitem(last=False)[0], None)
             return Visitor.of(user, _secret(request) or token, _address(request.scope))
         return None
+
+    def _note_logins(self, request: Request) -> None:
+        """Note when the newest logins were made; the oldest of too many end."""
+        tokens, logins = request.scope["app"].tokens, self._door.logins
+        for token in reversed(tokens):
+            if token in logins:
+                break
+            logins[token] = time.monotonic()
+        while len(logins) > MOST_KEYS:
+            tokens.pop(logins.popitem(last=False)[0], None)
+
+    def _end(self, app: Any, token: str) -> None:
+        app.tokens.pop(token, None)
+        self._door.logins.pop(token, None)
 
     async def _member(self, scope: Scope, receive: Receive, send: Send, who: tuple[Visitor, str, str]) -> None:
         visitor, session, nonce = who
@@ -184,7 +200,7 @@ class Gate:
                 return
             named.add(_session_in(body))
             receive = replayed(body, receive)
-        if not all(self._his(visitor, name) for name in named if name):
+        if not all(SESSION.fullmatch(name) and self._his(visitor, name) for name in named if name):
             await PlainTextResponse("That session is somebody else's.", 403)(scope, receive, send)
             return
         scope.setdefault("state", {})["visitor"] = visitor
@@ -242,4 +258,4 @@ def _give_secret(request: Request, response: Response) -> None:
 
 
 def _address(scope: Scope) -> str:
-    return str(scope["client"][0]) if scope.get("client") else "unknown"
+    return counted_as(str(scope["client"][0])) if scope.get("client") else "unknown"

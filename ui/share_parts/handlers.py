@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import gradio as gr
 
 from agent.errors import RatchetError
 from ui.render import error_html
-from ui.share_parts.confined import LONGEST_QUESTION
-from ui.share_parts.host import PATIENCE, Host
+from ui.share_parts.confined import LONGEST_CORRECTION
+from ui.share_parts.host import PACE, PATIENCE, Host
 from ui.share_parts.limits import MOST_KEYS
 from ui.share_parts.outward import three_sentences
 from ui.share_parts.transcript import exports_html, live_html, opening_html, transcript_html
@@ -24,15 +26,37 @@ if TYPE_CHECKING:
 
 Updates = dict[Any, Any]
 
+LIST_LABEL = "Your conversations"
+LONGEST_SEARCH = 200  # characters; the page takes no more
+
 _log = logging.getLogger(__name__)
+
+
+P = ParamSpec("P")
 
 
 @dataclass(slots=True)
 class _Opened:
-    """What a page shows: a conversation, and whether the answer last shown in it was unfinished."""
+    """What a page shows: a conversation, whether the answer last shown in it was unfinished, words searched for."""
 
     thread: str
     unfinished: bool = False
+    search: str = ""
+
+
+def _told_of_trouble(
+    handler: Callable[Concatenate[Handlers, P], Updates],
+) -> Callable[Concatenate[Handlers, P], Updates]:
+    """The handler, which says on the page what went wrong, and takes back what was said before when all went well."""
+
+    @wraps(handler)
+    def handle(self: Handlers, /, *args: P.args, **kwargs: P.kwargs) -> Updates:
+        try:
+            return handler(self, *args, **kwargs) or self._say("")
+        except RatchetError as error:
+            return self._trouble(error)
+
+    return handle
 
 
 class Handlers:
@@ -42,66 +66,72 @@ class Handlers:
         self._host, self._show = host, widgets
         self._opened: OrderedDict[str, _Opened] = OrderedDict()
 
+    @_told_of_trouble
     def enter(self, thread: str, editing: str, correcting: str, request: gr.Request) -> Updates:
         """The page was loaded: go on where this visitor was last."""
         desk = self._host.desk(request)
         known = desk.threads()
-        return self._attempt(lambda: self._open(desk, known[0].thread_id if known else "", request))
+        return self._open(desk, known[0].thread_id if known else "", request)
 
+    @_told_of_trouble
     def open(self, thread: str, editing: str, correcting: str, chosen: str, request: gr.Request) -> Updates:
         """Another conversation was chosen."""
-        return self._attempt(lambda: self._open(self._host.desk(request), str(chosen or ""), request))
+        return self._open(self._host.desk(request), str(chosen or ""), request)
 
+    @_told_of_trouble
+    def search(self, thread: str, editing: str, correcting: str, words: str, request: gr.Request) -> Updates:
+        """Words to find conversations by were typed."""
+        words, opened = str(words or "")[:LONGEST_SEARCH], self._opened.get(str(request.session_hash))
+        if opened is not None:
+            opened.search = words
+        return {self._show.threads: self._listed(self._host.desk(request), thread, words)}
+
+    @_told_of_trouble
     def new(self, thread: str, editing: str, correcting: str, request: gr.Request) -> Updates:
         """Begin a new conversation; it is kept from its first question on."""
         return self._open(self._host.desk(request), "", request)
 
+    @_told_of_trouble
     def ask(self, thread: str, editing: str, correcting: str, question: str, request: gr.Request) -> Updates:
         """A question was sent, or an earlier one in other words."""
-        desk = self._host.desk(request)
-        return self._attempt(lambda: self._ask(desk, (thread, editing), str(question or ""), request))
+        return self._ask(self._host.desk(request), (thread, editing), str(question or ""), request)
 
+    @_told_of_trouble
     def act(self, thread: str, editing: str, correcting: str, event: gr.EventData, request: gr.Request) -> Updates:
         """A button in the transcript was clicked."""
-        desk, told = self._host.desk(request), _told(event)
+        told = _told(event)
         what, turn, text = (told.get(name, "") for name in ("what", "turn", "text"))
-        return self._attempt(lambda: self._act(desk, thread, (what, turn, text), request))
+        return self._act(self._host.desk(request), thread, (what, turn, text), request)
 
+    @_told_of_trouble
     def stop(self, thread: str, editing: str, correcting: str, request: gr.Request) -> Updates:
         """Stop the answer; what was said stays."""
-        desk = self._host.desk(request)
+        self._host.desk(request).stop(thread)
+        return {}
 
-        def stop() -> Updates:
-            desk.stop(thread)
-            return {}
-
-        return self._attempt(stop)
-
+    @_told_of_trouble
     def correct(self, thread: str, editing: str, correcting: str, text: str, request: gr.Request) -> Updates:
         """A better answer was written."""
-        desk, text = self._host.desk(request), str(text or "").strip()[: 5 * LONGEST_QUESTION]
-
-        def save() -> Updates:
-            if not text:
-                return self._say("Write what the answer should have been, or choose “Not now”.")
-            desk.feedback(thread, correcting, -1, text)
-            return self._corrected("Thank you. Your answer was passed on.")
-
-        return self._attempt(save)
+        text = str(text or "").strip()
+        if not text:
+            return self._say("Write what the answer should have been, or choose “Not now”.")
+        if len(text) > LONGEST_CORRECTION:
+            return self._say(f"At most {LONGEST_CORRECTION:,} characters can be passed on. Make it shorter.")
+        desk = self._host.desk(request)
+        self._host.count_judgement(desk)
+        desk.feedback(thread, correcting, -1, text)
+        return self._corrected("Thank you. Your answer was passed on.")
 
     def drop_correction(self, thread: str, editing: str, correcting: str) -> Updates:
         """No better answer is given."""
         return self._corrected("")
 
+    @_told_of_trouble
     def rename(self, thread: str, editing: str, correcting: str, title: str, request: gr.Request) -> Updates:
         """Give the conversation another title."""
         desk = self._host.desk(request)
-
-        def rename() -> Updates:
-            desk.rename(thread, str(title or ""))
-            return {self._show.threads: self._listed(desk, thread), **self._say("Renamed.")}
-
-        return self._attempt(rename)
+        desk.rename(thread, str(title or ""))
+        return {self._show.threads: self._listed(desk, thread, self._searched(request)), **self._say("Renamed.")}
 
     def ask_whether(self, thread: str, editing: str, correcting: str) -> Updates:
         """Before a conversation is deleted."""
@@ -111,20 +141,17 @@ class Handlers:
         """It is not deleted after all."""
         return {self._show.really_box: gr.update(visible=False)}
 
+    @_told_of_trouble
     def delete(self, thread: str, editing: str, correcting: str, request: gr.Request) -> Updates:
         """Delete the conversation for good."""
         desk = self._host.desk(request)
+        desk.delete(thread)
+        return self._open(desk, "", request) | self._say("The conversation was deleted.")
 
-        def delete() -> Updates:
-            desk.delete(thread)
-            return self._open(desk, "", request) | self._say("The conversation was deleted.")
-
-        return self._attempt(delete)
-
+    @_told_of_trouble
     def export(self, thread: str, editing: str, correcting: str, request: gr.Request) -> Updates:
         """Make links that hold a copy of the conversation."""
-        desk = self._host.desk(request)
-        return self._attempt(lambda: {self._show.exports: exports_html(desk.view(thread).turns if thread else [])})
+        return {self._show.exports: exports_html(self._host.desk(request).view(thread).turns if thread else [])}
 
     def follow(self, thread: str, editing: str, correcting: str, request: gr.Request) -> Iterator[Updates]:
         """Show the answer in progress as it comes, until it is finished or the page shows something else."""
@@ -142,20 +169,22 @@ class Handlers:
                 while live is not None and not live.finished:
                     version = live.version
                     yield {show.live: live_html(live)}
-                    live.wait(version, PATIENCE)
+                    if live.wait(version, PATIENCE):
+                        time.sleep(PACE)
                     if self._opened.get(str(request.session_hash)) is not opened:
                         return
             opened.unfinished = False
-            yield self._finished(desk, thread)
+            yield self._finished(desk, thread, opened.search)
         except RatchetError as error:
             yield self._trouble(error)
 
     def _ask(self, desk: VisitorDesk, where: tuple[str, str], question: str, request: gr.Request) -> Updates:
         thread, editing = where
+        if not thread and (opened := self._opened.get(str(request.session_hash))) is not None:
+            thread = opened.thread  # Gradio forgets its values while a computer sleeps; the page still shows them
         if not question.strip():
             return self._say("Write a question first.")
-        if wait := self._host.too_soon(desk):
-            return {self._show.notice: _too_soon(wait)}
+        self._host.count_question(desk)
         live = desk.fork(thread, editing, question) if editing else desk.ask(thread, question)
         return self._open(desk, live.thread_id, request) | {self._show.question: "", self._show.notice: ""}
 
@@ -164,8 +193,7 @@ class Handlers:
         if act == "ask":
             return self._ask(desk, (thread, ""), text, request)
         if act == "again":
-            if wait := self._host.too_soon(desk):
-                return {self._show.notice: _too_soon(wait)}
+            self._host.count_question(desk)
             desk.regenerate(thread)
             return self._open(desk, thread, request)
         if act == "edit":
@@ -176,11 +204,12 @@ class Handlers:
 
     def _judge(self, desk: VisitorDesk, thread: str, what: tuple[str, str, str]) -> Updates:
         act, turn, text = what
+        self._host.count_judgement(desk)
         if act == "up":
             desk.feedback(thread, turn, 1)
             return self._say("Thank you. Your judgement was passed on.")
-        if act == "flag":
-            desk.feedback(thread, turn, -1, comment=f"wrong citation [{int(text)}]" if text.isdecimal() else "")
+        if act == "flag" and text.isdecimal() and len(text) <= 4:
+            desk.flag_citation(thread, turn, int(text))
             return self._say("Thank you. The source was marked as wrong.")
         if act == "down":
             desk.feedback(thread, turn, -1)
@@ -196,7 +225,9 @@ class Handlers:
     def _open(self, desk: VisitorDesk, thread: str, request: gr.Request) -> Updates:
         """Everything of a conversation, or of one that has not begun."""
         show = self._show
-        opened = self._opened[str(request.session_hash)] = _Opened(thread)
+        session, search = str(request.session_hash), self._searched(request)
+        opened = self._opened[session] = _Opened(thread, search=search)
+        self._opened.move_to_end(session)
         if len(self._opened) > MOST_KEYS:
             self._opened.popitem(last=False)
         if not thread:
@@ -204,7 +235,7 @@ class Handlers:
             return self._closed() | {
                 show.transcript: opening,
                 show.live: "",
-                show.threads: self._listed(desk, ""),
+                show.threads: self._listed(desk, "", search),
                 show.stop: gr.update(visible=False),
                 show.thread: "",
                 show.title: "",
@@ -216,18 +247,23 @@ class Handlers:
         return self._closed() | {
             show.transcript: transcript_html(view.turns),
             show.live: live_html(view.live) if view.live is not None else "",
-            show.threads: self._listed(desk, thread),
+            show.threads: self._listed(desk, thread, search),
             show.stop: gr.update(visible=going),
             show.thread: thread,
             show.title: listed.get(thread, ""),
         }
 
-    def _finished(self, desk: VisitorDesk, thread: str) -> Updates:
+    def _searched(self, request: gr.Request) -> str:
+        """The words by which the list of conversations is narrowed on this page."""
+        opened = self._opened.get(str(request.session_hash))
+        return opened.search if opened is not None else ""
+
+    def _finished(self, desk: VisitorDesk, thread: str, search: str) -> Updates:
         view = desk.view(thread)
         return {
             self._show.transcript: transcript_html(view.turns),
             self._show.live: live_html(view.live) if view.live is not None else "",
-            self._show.threads: self._listed(desk, thread),
+            self._show.threads: self._listed(desk, thread, search),
             self._show.stop: gr.update(visible=False),
         }
 
@@ -242,28 +278,18 @@ class Handlers:
         box = {show.correction_box: gr.update(visible=False), show.correcting: "", show.correction: ""}
         return box | self._say(said)
 
-    def _listed(self, desk: VisitorDesk, thread: str) -> Any:
-        choices = [(known.title or "Untitled", known.thread_id) for known in desk.threads()]
+    def _listed(self, desk: VisitorDesk, thread: str, search: str) -> Any:
+        choices = [(known.title or "Untitled", known.thread_id) for known in desk.threads(search)]
         chosen = thread if any(value == thread for _, value in choices) else None
-        return gr.update(choices=choices, value=chosen)
+        label = "No conversation holds these words" if search.strip() and not choices else LIST_LABEL
+        return gr.update(choices=choices, value=chosen, label=label)
 
     def _say(self, text: str) -> Updates:
         return {self._show.notice: f'<p class="s-status" role="status">{text}</p>' if text else ""}
 
-    def _attempt(self, do: Callable[[], Updates]) -> Updates:
-        try:
-            return do() or {self._show.notice: ""}
-        except RatchetError as error:
-            return self._trouble(error)
-
     def _trouble(self, error: RatchetError) -> Updates:
         _log.warning("A visitor met: %s", error.what)
         return {self._show.notice: error_html(*three_sentences(error))}
-
-
-def _too_soon(seconds: float) -> str:
-    wait = f"Wait {max(1, round(seconds))} seconds, then send it again."
-    return error_html("That was a lot of questions in a short time.", "Your question was not asked yet.", wait)
 
 
 def _told(event: gr.EventData) -> dict[str, str]:
@@ -271,4 +297,4 @@ def _told(event: gr.EventData) -> dict[str, str]:
     data = event._data
     if not isinstance(data, dict):
         return {}
-    return {str(key): value[:LONGEST_QUESTION] for key, value in data.items() if isinstance(value, str)}
+    return {str(key): value for key, value in data.items() if isinstance(value, str)}

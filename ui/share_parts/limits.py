@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 import time
 from collections import OrderedDict
@@ -13,6 +14,17 @@ LONGEST_WAIT = 900.0
 FREE_GUESSES_OF_ALL = 50  # from all addresses together, since one person may have many
 LONGEST_WAIT_OF_ALL = 10.0
 FORGOTTEN_AFTER = 3_600.0
+
+
+def counted_as(address: str) -> str:
+    """What limits know an address by: of IPv6 its first half, since whoever has one address has all that share it."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 4:
+        return address
+    return str(found.ipv4_mapped or ipaddress.IPv6Network((int(found), 64), strict=False))
 
 
 class TokenBuckets:
@@ -56,13 +68,15 @@ class _Guesses:
 class LoginGuard:
     """Makes guessing slow: after a few wrong passwords each further one costs twice the wait of the one before.
 
-    An attempt counts as wrong from its beginning, so that many at once are no way around.
+    An attempt counts as wrong from its beginning, so that many at once are no way around. Guesses made elsewhere do not
+    hold up an address from which somebody has logged in before.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._all = _Guesses(FREE_GUESSES_OF_ALL, LONGEST_WAIT_OF_ALL)
         self._addresses: OrderedDict[str, _Guesses] = OrderedDict()
+        self._known: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
 
     def begin(self, address: str) -> float:
@@ -77,14 +91,21 @@ class LoginGuard:
                 self._addresses.popitem(last=False)
             if now - self._all.last > FORGOTTEN_AFTER:
                 self._all.count = 0
-            wait = max(guesses.wait(now), self._all.wait(now))
+            wait = max(guesses.wait(now), 0.0 if address in self._known else self._all.wait(now))
             if not wait:
                 guesses.add(now)
                 self._all.add(now)
             return wait
 
     def succeeded(self, address: str) -> None:
-        """The password of this attempt was right."""
+        """The password of this attempt was right.
+
+        The wrong ones before it still count, or whoever has one account could guess at the others between two logins.
+        """
         with self._lock:
-            self._addresses.pop(address, None)
-            self._all.count = max(0, self._all.count - 1)
+            for guesses in filter(None, (self._addresses.get(address), self._all)):
+                guesses.count = max(0, guesses.count - 1)
+            self._known[address] = None
+            self._known.move_to_end(address)
+            if len(self._known) > MOST_KEYS:
+                self._known.popitem(last=False)

@@ -7,9 +7,10 @@ from typing import Any
 
 import gradio as gr
 
+from agent.records import TITLE_CHARS
 from ui.share_parts.chat_api import ChatApi
-from ui.share_parts.confined import LONGEST_QUESTION
-from ui.share_parts.handlers import Handlers
+from ui.share_parts.confined import LONGEST_CORRECTION, LONGEST_QUESTION
+from ui.share_parts.handlers import LIST_LABEL, LONGEST_SEARCH, Handlers
 from ui.share_parts.host import Host
 from ui.share_parts.transcript import behaviour, looks
 from ui.share_parts.within_loop import within_loop
@@ -35,6 +36,7 @@ class Widgets:
     correction_box: Any
     save_correction: Any
     drop_correction: Any
+    search: Any
     threads: Any
     new: Any
     title: Any
@@ -89,30 +91,38 @@ def _lay_out(title: str) -> Widgets:
     made["live"] = gr.HTML(js_on_load=behaviour(), apply_default_css=False, elem_id="live", autoscroll=True)
     made["notice"] = gr.HTML(js_on_load=None, elem_id="notice")
     with gr.Group(visible=False) as made["correction_box"]:
-        made["correction"] = gr.Textbox(label="What should the answer have been?", lines=3, max_lines=12)
+        made["correction"] = gr.Textbox(
+            label="What should the answer have been?", lines=3, max_lines=12, max_length=LONGEST_CORRECTION
+        )
         with gr.Row():
             made["save_correction"] = gr.Button("Save", variant="primary", size="sm")
             made["drop_correction"] = gr.Button("Not now", size="sm")
-    made["question"] = gr.Textbox(
-        label="Your question",
-        placeholder="Ask about the documents",
-        lines=1,
-        max_lines=8,
-        max_length=LONGEST_QUESTION,
-        autofocus=True,
-        elem_id="question",
-    )
-    with gr.Row():
-        made["send"] = gr.Button("Send", variant="primary", elem_id="send")
-        made["stop"] = gr.Button("Stop", variant="stop", visible=False, elem_id="stop")
+    with gr.Row(elem_id="composer"):
+        made["question"] = gr.Textbox(
+            label="Your question",
+            show_label=False,  # it stays the field's name to a screen reader
+            container=False,
+            placeholder="Ask about the documents",
+            lines=1,
+            max_lines=8,
+            max_length=LONGEST_QUESTION,
+            autofocus=True,
+            scale=1,
+            elem_id="question",
+        )
+        made["send"] = gr.Button("Send", variant="primary", scale=0, min_width=96, elem_id="send")
+        made["stop"] = gr.Button("Stop", variant="stop", visible=False, scale=0, min_width=96, elem_id="stop")
     return Widgets(**made)
 
 
 def _sidebar() -> dict[str, Any]:
     made: dict[str, Any] = {"new": gr.Button("New conversation", size="sm")}
-    made["threads"] = gr.Radio([], label="Your conversations", elem_id="threads")
+    made["search"] = gr.Textbox(
+        label="Search conversations", placeholder="Words in titles, questions, answers", max_length=LONGEST_SEARCH
+    )
+    made["threads"] = gr.Radio([], label=LIST_LABEL, elem_id="threads")
     with gr.Accordion("This conversation", open=False):
-        made["title"] = gr.Textbox(label="Title", max_length=200)
+        made["title"] = gr.Textbox(label="Title", max_length=TITLE_CHARS)
         made["rename"] = gr.Button("Rename", size="sm")
         made["export"] = gr.Button("Save a copy", size="sm")
         made["exports"] = gr.HTML(js_on_load=None)
@@ -132,13 +142,16 @@ def _sidebar() -> dict[str, Any]:
 def _connect(page: gr.Blocks, widgets: Widgets, do: Handlers) -> None:
     state = [widgets.thread, widgets.editing, widgets.correcting]
 
-    def on(trigger: Any, fn: Any, *inputs: Any, then: bool = False) -> None:
-        """Connect a click; with `then` the answer that it began is shown as it comes."""
+    def on(trigger: Any, fn: Any, *inputs: Any, then: bool = False, each: bool = True) -> None:
+        """Connect a click.
+
+        `then`: the answer that it began is shown as it comes. `each`: not only the last of many in a row counts.
+        """
         quiet: dict[str, Any] = {
             "outputs": widgets.outputs(),
             "show_progress": "hidden",
             "api_visibility": "private",
-            "trigger_mode": "multiple",
+            "trigger_mode": "multiple" if each else "always_last",
         }
         begun = trigger(fn, [*state, *inputs], **quiet)
         if then:
@@ -151,6 +164,7 @@ def _connect(page: gr.Blocks, widgets: Widgets, do: Handlers) -> None:
     on(widgets.transcript.act, do.act, then=True)
     on(widgets.live.act, do.act, then=True)
     on(widgets.threads.input, do.open, widgets.threads, then=True)
+    on(widgets.search.input, do.search, widgets.search, each=False)
     on(widgets.new.click, do.new)
     on(widgets.rename.click, do.rename, widgets.title)
     on(widgets.delete.click, do.ask_whether)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 Access = Literal["open", "member"]
 
 _API = "/gradio_api"
-_SESSION = r"[A-Za-z0-9_-]{1,64}"
+SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ROUTES: tuple[tuple[str, str, Access], ...] = (
     ("GET", "/", "member"),
     ("POST", "/login/?", "open"),
@@ -33,14 +33,14 @@ _ROUTES: tuple[tuple[str, str, Access], ...] = (
     ("GET", f"{_API}/app_id/?", "member"),
     ("GET", f"{_API}/info/?", "member"),
     ("GET", rf"{_API}/theme\.css", "open"),
-    ("GET", rf"{_API}/heartbeat/(?P<session>{_SESSION})", "member"),
+    ("GET", rf"{_API}/heartbeat/(?P<session>{SESSION.pattern})", "member"),
     ("GET", f"{_API}/queue/data", "member"),
     ("GET", f"{_API}/queue/status", "member"),
     ("POST", f"{_API}/queue/join", "member"),
     ("POST", f"{_API}/cancel", "member"),
     ("POST", f"{_API}/reset/?", "member"),
     ("POST", f"{_API}/call/(?:v2/)?chat/?", "member"),
-    ("GET", f"{_API}/call/(?:v2/)?chat/(?P<session>{_SESSION})", "member"),
+    ("GET", f"{_API}/call/(?:v2/)?chat/(?P<session>{SESSION.pattern})", "member"),
 )
 _COMPILED = tuple((method, re.compile(path), access) for method, path, access in _ROUTES)
 _LOCAL = frozenset({"localhost"})

@@ -144,7 +144,7 @@ def _made_public(page: gr.Blocks, door: Door, place: Place) -> str:
     import httpx
     from gradio import networking
 
-    answer = httpx.get(f"{page.local_url}config", timeout=10)
+    answer = httpx.get(f"{page.local_url}config", timeout=10, trust_env=False)
     if answer.status_code != 401:
         raise RatchetError("The chat answers without a login.", kept="It was not made public.")
     try:
@@ -161,18 +161,13 @@ def _made_public(page: gr.Blocks, door: Door, place: Place) -> str:
 
 
 def _entry_script() -> bytes:
-    """Gradio's own script, for `<gradio-app>` on pages elsewhere: from here, and with the visitor's login."""
+    """What makes `<gradio-app>` on pages elsewhere a chat."""
     import gradio.routes
 
     folder = Path(str(vars(gradio.routes)["STATIC_TEMPLATE_LIB"])) / "frontend"
     found = re.search(r"assets/index-[\w-]+\.js", (folder / "gradio.js").read_text(encoding="utf-8"))
-    script = found[0] if found else ""
-    return (
-        "const home = new URL(import.meta.url).origin, plain = window.fetch.bind(window);\n"
-        "window.fetch = (what, how) => new URL(what.url ?? what, location.href).origin === home\n"
-        '  ? plain(what, { ...how, credentials: "include" }) : plain(what, how);\n'
-        f'import(home + "/{script}");\n'
-    ).encode()
+    script = Path(__file__).with_name("embed.js").read_text(encoding="utf-8")
+    return script.replace("ENTRY", found[0] if found else "").encode()
 
 
 def _first_line(error: BaseException) -> str:

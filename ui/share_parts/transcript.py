@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from agent.schema import Turn
     from ui.answering import LiveAnswer
 
-_MOST_MADE = 4096
+_MOST_MADE = 500
 _MADE: dict[str, str] = {}
 _HERE = Path(__file__).parent
 _WAITING = {
@@ -75,8 +75,11 @@ def live_html(live: LiveAnswer) -> str:
     """The question and the answer so far, or why there is none."""
     hide = Outward(live.passages)
     parts = [steps_html(hide.calls(live.steps))]
-    if live.failed is not None:
-        parts += [error_html(*three_sentences(live.failed)), _buttons([("again", "", "Try again")])]
+    again = _buttons([("again", "", "Try again")])
+    if live.failed is not None and live.stopped:
+        parts += ['<p class="s-status" role="status">Stopped before the answer began.</p>', again]
+    elif live.failed is not None:
+        parts += [error_html(*three_sentences(live.failed)), again]
     elif live.text:
         parts.append(streaming_html(hide.text(live.text)))
     else:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +14,12 @@ from ui.share_parts.ownership import Ownership, Visitor, unknown
 
 if TYPE_CHECKING:
     from agent.records import ThreadSummary
-    from agent.schema import Turn
+    from agent.schema import Feedback, Turn
     from ui.answering import LiveAnswer
     from ui.desk import Desk, ThreadView
 
 MOST_AT_ONCE = 2  # answers that one visitor may have in progress
+_IN_PROGRESS = {"queued", "retrieving", "answering"}
 
 
 class VisitorDesk:
@@ -28,7 +31,7 @@ class VisitorDesk:
 
     def __init__(self, reception: Reception, visitor: Visitor) -> None:
         self._desk, self._ownership, self._inbox = reception.desk, reception.ownership, reception.inbox
-        self._under_way = reception.under_way
+        self._beginning = reception.beginning
         self.visitor = visitor
 
     def _mine(self, thread_id: str) -> str:
@@ -36,10 +39,10 @@ class VisitorDesk:
             raise unknown()
         return thread_id
 
-    def threads(self) -> list[ThreadSummary]:
-        """His conversations, the most recently used first."""
+    def threads(self, search: str = "") -> list[ThreadSummary]:
+        """His conversations, the most recently used first; with `search`, those that hold all of its words."""
         mine = self._ownership.threads(self.visitor)
-        return [thread for thread in self._desk.threads() if thread.thread_id in mine] if mine else []
+        return [thread for thread in self._desk.threads(search) if thread.thread_id in mine] if mine else []
 
     def view(self, thread_id: str) -> ThreadView:
         """The turns of a conversation, and the answer in progress."""
@@ -54,16 +57,16 @@ class VisitorDesk:
         """
         if thread_id:
             self._mine(thread_id)
-        self._not_busy()
-        if thread_id:
-            return self._begun(self._desk.ask(thread_id, question))
-        begun = self._desk.new_thread()
-        self._ownership.claim(begun, self.visitor)
-        try:
-            return self._begun(self._desk.ask(begun, question))
-        except RatchetError:
-            self._ownership.release(begun)
-            raise
+        with self._one_more():
+            if thread_id:
+                return self._desk.ask(thread_id, question)
+            begun = self._desk.new_thread()
+            self._ownership.claim(begun, self.visitor)
+            try:
+                return self._desk.ask(begun, question)
+            except RatchetError:
+                self._ownership.release(begun)
+                raise
 
     def resume(self, thread_id: str) -> LiveAnswer | None:
         """Go on with an answer that was interrupted."""
@@ -76,8 +79,8 @@ class VisitorDesk:
             SessionBusy: as `ask`.
         """
         self._mine(thread_id)
-        self._not_busy()
-        return self._begun(self._desk.regenerate(thread_id))
+        with self._one_more():
+            return self._desk.regenerate(thread_id)
 
     def fork(self, thread_id: str, turn_id: str, question: str) -> LiveAnswer:
         """Ask another question in place of an earlier one, in a conversation of its own.
@@ -86,10 +89,10 @@ class VisitorDesk:
             SessionBusy, QuestionError: as `ask`.
         """
         self._mine(thread_id)
-        self._not_busy()
-        forked, live = self._desk.fork(thread_id, turn_id, question)
-        self._ownership.claim(forked, self.visitor)
-        return self._begun(live)
+        with self._one_more():
+            forked, live = self._desk.fork(thread_id, turn_id, question)
+            self._ownership.claim(forked, self.visitor)
+            return live
 
     def stop(self, thread_id: str) -> None:
         """Stop the answer in progress, if there is one."""
@@ -105,11 +108,21 @@ class VisitorDesk:
         self._desk.delete(self._mine(thread_id))
         self._ownership.release(thread_id)
 
-    def feedback(self, thread_id: str, turn_id: str, rating: int, correction: str = "", comment: str = "") -> None:
-        """Record what he thought of an answer of his, and put the two before the owner."""
+    def feedback(self, thread_id: str, turn_id: str, rating: int, correction: str = "") -> None:
+        """Record what he thought of an answer of his, and put the two before the owner.
+
+        What he found wrong with it before stays, unless he now says otherwise.
+        """
+        turn, before = self.turn(thread_id, turn_id), self._desk.judgement(turn_id)
+        comment = ""
+        if before is not None and rating < 0:
+            correction, comment = correction or before.correction, before.comment
+        self._inbox(turn, self._desk.feedback(turn_id, rating, correction, comment))
+
+    def flag_citation(self, thread_id: str, turn_id: str, number: int) -> None:
+        """Record that a citation of an answer of his is wrong, and put it before the owner."""
         turn = self.turn(thread_id, turn_id)
-        self._desk.feedback(turn_id, rating, correction, comment)
-        self._inbox(turn, rating, correction, comment)
+        self._inbox(turn, self._desk.flag_citation(turn_id, number))
 
     def turn(self, thread_id: str, turn_id: str) -> Turn:
         """One finished turn of a conversation of his."""
@@ -122,15 +135,14 @@ class VisitorDesk:
         """First questions, made from the documents."""
         return self._desk.suggestions()
 
-    def _not_busy(self) -> None:
-        lives = [live for live in self._under_way.get(self.visitor.key, []) if not live.finished]
-        self._under_way[self.visitor.key] = lives
-        if len(lives) >= MOST_AT_ONCE:
-            raise SessionBusy("Your other answers are not finished yet.", fix="Wait for one of them, or stop it.")
-
-    def _begun(self, live: LiveAnswer) -> LiveAnswer:
-        self._under_way.setdefault(self.visitor.key, []).append(live)
-        return live
+    @contextmanager
+    def _one_more(self) -> Iterator[None]:
+        """While an answer is begun, which nobody else does meanwhile; refused to those who have enough in progress."""
+        with self._beginning:
+            going = {thread for thread, status in self._desk.statuses().items() if status in _IN_PROGRESS}
+            if len(going & self._ownership.threads(self.visitor)) >= MOST_AT_ONCE:
+                raise SessionBusy("Your other answers are not finished yet.", fix="Wait for one of them, or stop it.")
+            yield
 
 
 class Reception:
@@ -143,17 +155,17 @@ class Reception:
 
     def __init__(self, desk: Desk, inbox: Path) -> None:
         self.desk, self.ownership = desk, Ownership(desk.settings.home)
-        self.under_way: dict[str, list[LiveAnswer]] = {}
+        self.beginning = threading.Lock()
         self._inbox = inbox
 
     def of(self, visitor: Visitor) -> VisitorDesk:
         """The desk as this visitor may use it."""
         return VisitorDesk(self, visitor)
 
-    def inbox(self, turn: Turn, rating: int, correction: str, comment: str) -> None:
+    def inbox(self, turn: Turn, given: Feedback) -> None:
         """Put an answer and what a visitor thought of it among the owner's own, where a model can learn from it."""
         from agent.records import Records
 
         with closing(Records(self._inbox)) as records:
             records.append(replace(turn, thread_id=f"visitor-{turn.thread_id}"))
-            records.add_feedback(turn.turn_id, rating, correction, comment)
+            records.add_feedback(turn.turn_id, given.rating, given.correction, given.comment)

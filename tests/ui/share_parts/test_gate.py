@@ -123,5 +123,13 @@ def test_the_script_for_other_pages_comes_from_here(served: Served) -> None:
     script = served.stranger().get("/embed.js")
     assert script.headers["content-type"].startswith("text/javascript")
     (asset,) = re.findall(r'home \+ "(/assets/[^"]+)"', script.text)
-    assert served.stranger().get(asset).status_code == 200
     assert "://" not in script.text
+    site = {"host": "chat.example.org", "origin": "https://intranet.example.org"}
+    stranger, member = served.stranger(), served.browser()
+    for path in ("/embed.js", asset, "/gradio_api/login_check", "/config"):
+        for visitor, status in ((stranger, 200 if path in ("/embed.js", asset) else 401), (member, 200)):
+            answer = visitor.get(path, headers=site)
+            assert answer.status_code == status, path
+            assert answer.headers["access-control-allow-origin"] == site["origin"]
+            assert answer.headers["access-control-allow-credentials"] == "true"
+    assert "gradio-app" in stranger.get(asset).text

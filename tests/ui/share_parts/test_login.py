@@ -58,7 +58,12 @@ def test_logging_out_ends_this_login_alone(served: Served) -> None:
     one, other = served.browser(), served.browser()
     before = one.cookies.get("ratchet-visitor")
     assert before
-    assert one.get("/logout").status_code == 303
+    left = one.get("/logout")
+    assert left.status_code == 303
+    deleted = {line.partition("=")[0]: line.lower() for line in left.headers.get_list("set-cookie")}
+    assert len(deleted) == 4
+    for name in (f"access-token-{served.page.app.cookie_id}", "ratchet-visitor-secure"):
+        assert "samesite=none" in deleted[name] and "secure" in deleted[name]  # else it stays in an embedded chat
     assert one.get("/config").status_code == 401
     assert other.get("/config").status_code == 200
     assert one.cookies.get("ratchet-visitor") is None
@@ -69,3 +74,23 @@ def test_a_login_ends_by_itself(served: Served, monkeypatch: pytest.MonkeyPatch)
     assert browser.get("/config").status_code == 200
     monkeypatch.setattr("ui.share_parts.gate.LOGIN_LASTS", -1.0)
     assert browser.get("/config").status_code == 401
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_page_elsewhere_cannot_log_a_visitor_out(served: Served, site: str) -> None:
+    browser = served.browser()
+    secret = browser.cookies.get("ratchet-visitor")
+    led = browser.get("/logout", headers={"sec-fetch-site": site, "sec-fetch-mode": "navigate"})
+    assert led.status_code == 403
+    assert browser.get("/config").status_code == 200 and browser.cookies.get("ratchet-visitor") == secret
+    embedded = browser.get("/logout", headers={"sec-fetch-site": site, "origin": "https://intranet.example.org"})
+    assert embedded.status_code == 303
+
+
+def test_a_login_counts_from_when_it_was_made_and_no_more_are_kept_than_that(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ui.share_parts.gate.MOST_KEYS", 3)
+    browsers = [served.browser() for _ in range(5)]  # none of which has asked for anything since
+    assert len(served.page.app.tokens) == len(served.door.logins) == 3
+    assert [browser.get("/config").status_code for browser in browsers] == [401, 401, 200, 200, 200]

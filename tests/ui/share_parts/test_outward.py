@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from agent.errors import DatabaseError, QuestionError, ServerUnreachable
-from agent.schema import Citation, Failed, ToolCall, Turn, Verdict
+from agent.errors import DatabaseError, QuestionError, RatchetError, ServerUnreachable
+from agent.schema import Citation, Event, Failed, ToolCall, Turn, Verdict
 from knowledge.schema import Passage
+from ui.answering import LiveAnswer
 from ui.share_parts.outward import TROUBLE, Outward, name_of, outward, three_sentences
+from ui.share_parts.transcript import live_html
 
 PATH = "/srv/private/projects/house.md"
 PASSAGE = Passage("p1", PATH, "The door is blue.", 1, 1)
@@ -82,3 +85,17 @@ def test_only_what_a_visitor_can_mend_is_told_as_it_is() -> None:
         Failed("http://10.0.0.5 timed out.", "", "Start it."),
     ):
         assert three_sentences(matter)[:2] == TROUBLE
+
+
+@pytest.mark.parametrize(("stopped", "said"), [(True, "Stopped before the answer began."), (False, TROUBLE[0])])
+def test_who_stops_an_answer_is_not_told_that_something_went_wrong(stopped: bool, said: str) -> None:
+    def fails(live: LiveAnswer) -> Iterator[Event]:
+        raise RatchetError("A matter of the owner.")
+
+    live = LiveAnswer("thread", "Question?", fails)
+    if stopped:
+        live.stop()
+    assert live.start().join(30)
+    shown = live_html(live)
+    assert [each for each in ("Stopped before the answer began.", TROUBLE[0]) if each in shown] == [said]
+    assert "owner" not in shown and "Try again" in shown

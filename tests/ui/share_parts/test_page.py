@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
 pytest.importorskip("gradio")
 
 
+from agent.errors import DatabaseError
 from agent.records import Records
+from agent.schema import Feedback
 from tests.ui.share_parts.served import ASKED, BLUE, FORM, PASSWORD, SENTENCE, Elements, Page, Served
 
 
@@ -105,17 +108,12 @@ def test_feedback_reaches_the_owner_and_nothing_else_does(served: Served, open_p
     page.act("down", rated)
     page.click("correct", "The door is blue.")
     assert "passed on" in page.notice
-    records = Records(served.own.database)
-    try:
-        assert [(each.rating, each.correction) for each in records.feedback(rated)] == [
-            (-1, ""),
-            (-1, "The door is blue."),
-        ]
+    given = [(each.rating, each.correction) for each in _feedback(served, rated)]
+    assert given == [(-1, ""), (-1, "The door is blue.")]
+    with closing(Records(served.own.database)) as records:
         assert records.turn(silent) is None
         kept = records.turn(rated)
         assert kept is not None and kept.thread_id.startswith("visitor-") and kept.answer
-    finally:
-        records.close()
 
 
 def test_a_conversation_is_renamed_exported_and_deleted(served: Served, open_page: Callable[..., Page]) -> None:
@@ -185,3 +183,81 @@ def test_what_a_page_sends_in_place_of_a_click_does_no_harm(served: Served, open
     page.act("up", "0" * 32)
     assert "no such conversation" in page.notice
     assert len(page.turns) == 1
+
+
+def test_conversations_are_found_by_their_words(served: Served, open_page: Callable[..., Page]) -> None:
+    served.model.script += [BLUE, "The house was built in 1901 by Ada Byron."]
+    page = open_page().click("enter").click("ask", ASKED).click("new").click("ask", "Who built the house?")
+    page.click("search", "painted BLUE")
+    assert [title for title, _ in page.threads] == [ASKED]
+    page.click("open", page.threads[0][1])
+    assert len(page.turns) == 1 and [title for title, _ in page.threads] == [ASKED]  # what is searched for stays
+    page.click("search", "nowhere to be found")
+    assert page.threads == [] and "No conversation holds" in page.changes["threads"]["label"]
+    page.click("search", "")
+    assert len(page.threads) == 2
+
+
+def test_a_page_that_gradio_has_forgotten_goes_on_in_its_conversation(
+    served: Served, open_page: Callable[..., Page]
+) -> None:
+    served.model.script += [BLUE, "The house was built in 1901 by Ada Byron."]
+    page = open_page().click("enter").click("ask", ASKED)
+    del served.page.app.state_holder.session_data[page.session]
+    page.click("ask", "Who built the house?")
+    assert len(page.turns) == 2 and len(page.threads) == 1
+
+
+def test_a_correction_that_is_too_long_is_told_of_and_not_cut(served: Served, open_page: Callable[..., Page]) -> None:
+    served.model.script.append(BLUE)
+    page = open_page().click("enter").click("ask", ASKED)
+    (turn,) = page.turns
+    page.act("down", turn).click("correct", "x" * 20_001)
+    assert "At most 20,000 characters" in page.notice
+    assert [each.correction for each in _feedback(served, turn)] == [""]
+    page.click("correct", "x" * 20_000)
+    assert [len(each.correction) for each in _feedback(served, turn)] == [0, 20_000]
+
+
+def test_a_wrong_source_does_not_take_back_what_was_said_before(served: Served, open_page: Callable[..., Page]) -> None:
+    served.model.script.append(BLUE)
+    page = open_page().click("enter").click("ask", ASKED)
+    (turn,) = page.turns
+    page.act("down", turn).click("correct", "The door is blue.").act("flag", turn, "1").act("flag", turn, "2")
+    page.act("down", turn)
+    (*_, last) = _feedback(served, turn)
+    assert (last.rating, last.correction) == (-1, "The door is blue.")
+    assert last.comment.splitlines() == ["wrong citation [1]", "wrong citation [2]"]
+    page.act("up", turn)
+    (*_, last) = _feedback(served, turn)
+    assert (last.rating, last.correction, last.comment) == (1, "", "")
+
+
+def _feedback(served: Served, turn: str) -> list[Feedback]:
+    with closing(Records(served.own.database)) as records:
+        return records.feedback(turn)
+
+
+def test_judgements_without_end_are_refused(
+    served: Served, open_page: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.model.script.append(BLUE)
+    monkeypatch.setattr(served.host.judgements, "_size", 2.0)
+    page = open_page(served.browser("10.7.7.9")).click("enter").click("ask", ASKED)
+    for _ in range(2):
+        assert "passed on" in page.act("up", page.turns[0]).notice
+    assert "too many judgements" in page.act("up", page.turns[0]).notice
+    assert len(_feedback(served, page.turns[0])) == 2
+
+
+def test_trouble_on_the_way_in_is_told_in_general_terms(
+    served: Served, open_page: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(visitor: object) -> set[str]:
+        raise DatabaseError("/srv/private/owners.db is locked.")
+
+    page = open_page()
+    monkeypatch.setattr(served.host.reception.ownership, "threads", broken)
+    for name in ("enter", "new"):
+        page.click(name)
+        assert "Something went wrong on the computer that answers." in page.notice and "/srv" not in page.notice

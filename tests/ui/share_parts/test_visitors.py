@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -16,7 +18,7 @@ from agent.errors import RecordError, SessionBusy
 from tests.ui.share_parts.served import ASKED, BLUE, SENTENCE, Page, Served
 from ui.share_parts.host import MOST_WATCHED
 from ui.share_parts.ownership import Visitor
-from ui.share_parts.visitors import VisitorDesk
+from ui.share_parts.visitors import MOST_AT_ONCE, VisitorDesk
 
 
 def _verbs(thread: str, turn: str) -> dict[str, Callable[[VisitorDesk], Any]]:
@@ -30,6 +32,7 @@ def _verbs(thread: str, turn: str) -> dict[str, Callable[[VisitorDesk], Any]]:
         "rename": lambda desk: desk.rename(thread, "mine now"),
         "delete": lambda desk: desk.delete(thread),
         "feedback": lambda desk: desk.feedback(thread, turn, 1),
+        "flag_citation": lambda desk: desk.flag_citation(thread, turn, 1),
         "turn": lambda desk: desk.turn(thread, turn),
     }
 
@@ -69,6 +72,8 @@ def test_no_visitor_listens_to_the_session_of_another(served: Served, open_page:
     for path in ("/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/call/chat"):
         body = {"data": [], "fn_index": 0, "session_hash": "victim", "event_id": "x"}
         assert thief.post(path, json=body).status_code == 403, path
+    endless = {"data": [], "fn_index": 0, "session_hash": "x" * 100_000}
+    assert thief.post("/gradio_api/queue/join", json=endless).status_code == 403  # not a thing to keep in mind
 
 
 def test_one_visitor_has_few_answers_at_once(served: Served) -> None:
@@ -101,3 +106,46 @@ def test_one_visitor_cannot_take_all_threads_of_the_server_by_watching(served: S
         assert tabs.enter_context(host.watching(modest))
     with host.watching(greedy) as again:
         assert again
+
+
+def test_questions_sent_at_the_same_moment_do_not_get_around_the_limit(served: Served) -> None:
+    go_on, together = threading.Event(), threading.Barrier(6)
+    served.model.script += [SENTENCE] * 6
+    served.model._after_first = lambda: go_on.wait(30)
+    desk = served.host.reception.of(Visitor.of("guest", "hasty", "10.0.0.1"))
+    begun: list[Any] = []
+
+    def ask() -> None:
+        together.wait(30)
+        try:
+            begun.append(desk.ask("", "Tell me something about the numbers, will you?"))
+        except SessionBusy:
+            pass
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    go_on.set()
+    assert len(begun) == MOST_AT_ONCE and all(live.join(60) for live in begun)
+
+
+def test_nothing_is_kept_in_memory_of_answers_that_are_finished(served: Served) -> None:
+    served.model.script.append(BLUE)
+    live = served.host.reception.of(Visitor.of("guest", "gone", "10.0.0.1")).ask("", ASKED)
+    assert live.join(60)
+    left = weakref.ref(live)
+    live._thread.join(60)
+    del live
+    gc.collect()
+    assert left() is None
+
+
+def test_a_visitor_searches_his_own_conversations_alone(served: Served) -> None:
+    served.model.script += [BLUE, BLUE]
+    one, other = (served.host.reception.of(Visitor.of("guest", secret, "10.0.0.1")) for secret in ("mine", "yours"))
+    assert all(desk.ask("", ASKED).join(60) for desk in (one, other))
+    (found,) = one.threads("blue DOOR")
+    assert found.thread_id == one.threads()[0].thread_id != other.threads("blue")[0].thread_id
+    assert one.threads("nowhere") == []
