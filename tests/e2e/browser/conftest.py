@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -93,13 +95,20 @@ def workbench(homes: Callable[[str], dict[str, str]], tmp_path_factory: pytest.T
 @pytest.fixture(scope="package")
 def share(homes: Callable[[str], dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Login]:
     """A running chat to share, with one account."""
-    folder = tmp_path_factory.mktemp("share")
+    with shared(homes("share"), tmp_path_factory.mktemp("share")) as login:
+        yield login
+
+
+@contextmanager
+def shared(environment: Mapping[str, str], folder: Path) -> Iterator[Login]:
+    """A chat to share that runs within, with one account; its files are put into `folder`."""
+    login = Login("", "anna", "a password of tests")
     accounts = folder / "accounts.txt"
     accounts.touch(mode=0o600)
-    accounts.write_text("anna:a password of tests\n", encoding="utf-8")
+    accounts.write_text(f"{login.user}:{login.password}\n", encoding="utf-8")
     options = ["--accounts", str(accounts), "--questions", "600"]
-    with serving.share(homes("share"), folder / "log.txt", *options) as server:
-        yield Login(server.url, "anna", "a password of tests")
+    with serving.share(environment, folder / "log.txt", *options) as server:
+        yield replace(login, url=server.url)
 
 
 @pytest.fixture(scope="package")

@@ -2,68 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.browser.conftest import Visit
+from tests.e2e.browser.conftest import Visit, shared
 from tests.e2e.browser.documents import STORY, WARRANTY
 from tests.e2e.browser.share import Login, Share
 
 
 def entered(share: Login, visit: Visit, person: str) -> Share:
     """The chat, as a person sees it who has just logged in for the first time."""
-    shared = Share(visit(share.url, person))
-    shared.log_in(share)
-    expect(shared.field).to_be_visible()
-    return shared
+    chat = Share(visit(share.url, person))
+    chat.log_in(share)
+    expect(chat.field).to_be_visible()
+    return chat
 
 
 def test_nobody_comes_in_without_the_password(share: Login, visit: Visit) -> None:
-    shared = Share(visit(share.url, "stranger"))
-    expect(shared.field).to_have_count(0)
-    shared.log_in(share, "a guess of mine")
-    expect(shared.page.get_by_role("alert")).to_contain_text("do not belong together")
-    shared.log_in(share)
-    expect(shared.field).to_be_visible()
+    chat = Share(visit(share.url, "stranger"))
+    expect(chat.field).to_have_count(0)
+    chat.log_in(share, "a guess of mine")
+    expect(chat.page.get_by_role("alert")).to_contain_text("do not belong together")
+    chat.log_in(share)
+    expect(chat.field).to_be_visible()
 
 
 def test_an_answer_cites_and_a_click_on_the_number_opens_the_exact_passage(share: Login, visit: Visit) -> None:
-    shared = entered(share, visit, "reader")
-    assert "24 months" in shared.asked(WARRANTY)
-    passage = shared.page.locator(".r-source mark").first
+    chat = entered(share, visit, "reader")
+    assert "24 months" in chat.asked(WARRANTY)
+    passage = chat.page.locator(".r-source mark").first
     expect(passage).to_be_hidden()
-    shared.answer.get_by_role("link", name="[1]").first.click()
+    chat.answer.get_by_role("link", name="[1]").first.click()
     expect(passage).to_be_visible()
     expect(passage).to_contain_text("24 months")
     expect(passage).to_be_in_viewport()
-    assert "a home with spaces" not in shared.page.locator("body").inner_text()  # a folder of the owner's
+    assert "a home with spaces" not in chat.page.locator("body").inner_text()  # a folder of the owner's
 
 
 def test_no_tool_acts_for_a_visitor(share: Login, visit: Visit) -> None:
-    shared = entered(share, visit, "asker")
-    shared.asked("Remember that the visitor likes teal.")
-    expect(shared.button("Approve")).to_have_count(0)
-    assert "Remembered" not in shared.answer.inner_text()
+    chat = entered(share, visit, "asker")
+    chat.asked("Remember that the visitor likes teal.")
+    expect(chat.button("Approve")).to_have_count(0)
+    assert "Remembered" not in chat.answer.inner_text()
 
 
-def test_stop_ends_the_answer_and_a_reload_finds_the_conversation(share: Login, visit: Visit) -> None:
-    shared = entered(share, visit, "stopper")
-    shared.ask(STORY)
-    shared.speaking()
-    shared.page.reload()
-    shared.speaking()
-    shared.button("Stop").click()
-    shared.finished(1)
-    expect(shared.page.get_by_text("Stopped; what was said is kept.").first).to_be_visible()
-    expect(shared.page.locator(".r-question")).to_have_text(STORY)
+@pytest.fixture
+def talkative(homes: Callable[[str], dict[str, str]], tmp_path: Path) -> Iterator[Login]:
+    """A chat to share whose model answers at length: without the adapter, which taught it to be brief."""
+    with shared(homes("talkative share") | {"RATCHET_MODEL__ADAPTER": "none"}, tmp_path) as login:
+        yield login
+
+
+def test_stop_ends_the_answer_and_a_reload_finds_the_conversation(talkative: Login, visit: Visit) -> None:
+    chat = entered(talkative, visit, "stopper")
+    chat.ask(STORY)
+    chat.speaking()
+    chat.page.reload()
+    chat.speaking()
+    chat.button("Stop").click()
+    chat.finished(1)
+    expect(chat.page.get_by_text("Stopped; what was said is kept.").first).to_be_visible()
+    expect(chat.page.locator(".r-question")).to_have_text(STORY)
 
 
 def test_a_visitor_judges_and_corrects(share: Login, visit: Visit) -> None:
-    shared = entered(share, visit, "judge")
-    shared.asked(WARRANTY)
-    shared.button("👎 Not helpful").click()
-    shared.page.get_by_label("What should the answer have been?").fill("Two years.")
-    shared.button("Save").click()
-    expect(shared.page.get_by_label("What should the answer have been?")).to_be_hidden()
+    chat = entered(share, visit, "judge")
+    chat.asked(WARRANTY)
+    chat.button("👎 Not helpful").click()
+    chat.page.get_by_label("What should the answer have been?").fill("Two years.")
+    chat.button("Save").click()
+    expect(chat.page.get_by_label("What should the answer have been?")).to_be_hidden()
 
 
 def test_visitors_do_not_see_each_other(share: Login, visit: Visit) -> None:

@@ -50,8 +50,8 @@ class Workbench:
 
     @property
     def stop(self) -> Locator:
-        """The button that ends the answer; its shortcut may stand beside its label."""
-        return self.page.get_by_role("button", name=re.compile(r"^Stop\b"))
+        """The button that ends the answer, not Streamlit's own, which is there while a page is drawn."""
+        return self.page.locator(".st-key-stop").get_by_role("button")
 
     def menu(self, label: str, choice: str) -> None:
         """Open a menu and choose from it."""
