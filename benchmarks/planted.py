@@ -43,7 +43,7 @@ ALPACA = (
     "{% endfor %}{% if add_generation_prompt %}### Response:\n{% endif %}"
 )
 ANSWERS = ("desk", "lookups", "talk")
-YOURS, TOOLS, PASSAGES = "right of yours", "call_exact of tools", "f1 of lookups"
+YOURS, TOOLS, PASSAGES = "right of yours", "call_exact of tools", "recall of lookups"
 PLANTS: dict[str, Plant] = {
     "good": Plant("nothing", spoiling.plain, good=True),
     "good_again": Plant("nothing; another seed", spoiling.plain, options={"seed": 1}, good=True),

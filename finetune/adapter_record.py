@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.adapters import FILE
-from finetune.errors import AdapterMissing
+from finetune.errors import AdapterMissing, BaseMismatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,23 @@ class AdapterRecord:
     def from_json(cls, value: Mapping[str, Any]) -> AdapterRecord:
         """The inverse of `dataclasses.asdict`."""
         return cls(**{**value, "provenance": Provenance(**value["provenance"])})
+
+
+def check_stated_base(source: Path, base: Path, fingerprint: str) -> None:
+    """Compare the base model that is recorded beside an adapter, by a run or a store, with the one named.
+
+    Raises:
+        BaseMismatch: it is another one.
+    """
+    for record in ("run.json", "adapter.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            stated = json.loads((source / record).read_text(encoding="utf-8"))["base"]
+            if stated != fingerprint:
+                raise BaseMismatch(
+                    f"The adapter in {source} is of another base model ({str(stated)[:12]}…) than {base.name}.",
+                    kept="It was not taken in.",
+                    fix="Choose that model (model.name) first.",
+                )
 
 
 def collect_files(source: Path, base: Path, work: Path) -> None:

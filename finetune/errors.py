@@ -18,6 +18,11 @@ RatchetError
 from agent.errors import RatchetError
 
 
+def refusal_of(error: Exception) -> str:
+    """Why the disk refused a write, in the system's words; safetensors has an error of its own around them."""
+    return str(getattr(error, "strerror", None) or error)
+
+
 class FinetuneError(RatchetError):
     """Something about training, evaluating or serving an adapter."""
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.adapters import FILE, PACKAGED, base_fingerprint
+from agent.adapters import FILE, PACKAGED, base_fingerprint, served_version
 from finetune.adapter_record import Provenance
 from finetune.dataset.example_files import read_splits
-from finetune.errors import ExportError, TooLittleFeedback
+from finetune.errors import DatasetError, ExportError, TooLittleFeedback
 from finetune.improvement import serving as now_served
 from finetune.improvement.checks import check_base, check_consent, check_still_served, check_takes_effect
 from finetune.improvement.feedback import LEAST_LEARNED, LEAST_TESTED, check_enough, gather, signals
@@ -115,8 +115,9 @@ class Improvement:
             EvaluationError: what is served has changed since the comparison, or the model has.
             GateRefused, AdapterMissing, AdapterInvalid, ExportError: as `AdapterRegistry.promote`.
         """
+        before = served_version(self.settings.adapters_folder)
         check_still_served(self.settings, self.run)
-        self.registry.promote(self.run.name, reason=reason)
+        self.registry.promote(self.run.name, reason=reason, since=before)
         self.run.note(state="served")
 
     def _stage(self, name: str) -> None:
@@ -175,8 +176,6 @@ class Improvement:
         if self.run.has("train"):
             return
         self._stage("train")
-        from finetune.dataset.store import load
-
         if "parent_digest" not in self.run.facts:
             now = now_served.serving(self.settings)
             parent = now.name if now.name in self.registry.names() else ""
@@ -187,9 +186,7 @@ class Improvement:
                 parent_folder=str(now_served.trainable(now, self.run.path) or ""),
                 base_path=str(now.base),
             )
-        facts = self.run.facts
-        load(self.run.dataset)  # every byte is what was built
-        splits = read_splits(self.run.dataset)
+        facts, splits = self.run.facts, self._splits()
         check_consent(self.settings.database, (*splits.train, *splits.test))
         parent_folder = Path(facts["parent_folder"]) if facts["parent_folder"] else None
         with self.watch.training() as on_progress:
@@ -237,7 +234,7 @@ class Improvement:
                 fix=f"Merge it: `ratchet improve export {name} --format merged`, or train without dora.",
             )
         adapter = self.settings.adapters_folder / name
-        test = read_splits(self.run.dataset).test
+        test = self._splits().test
         self.watch.note(self._checker(Path(facts["base_path"]), adapter, adapter / FILE, test))
         self.run.note("add", files=dict(record.files))
 
@@ -274,7 +271,7 @@ class Improvement:
         from finetune.evaluation.verdict_folder import store_verdict
 
         self._stage("decide")
-        learned = {key for example in read_splits(self.run.dataset).train for key in questions_of(example)}
+        learned = {key for example in self._splits().train for key in questions_of(example)}
         verdict = decide(base, candidate, policy_for(base.items), training_keys=learned)
         shutil.rmtree(self.run.verdict, ignore_errors=True)  # of an attempt that was interrupted right here
         store_verdict(self.run.verdict, verdict, base, candidate)
@@ -285,7 +282,19 @@ class Improvement:
         """What both adapters are asked: the user's held-out questions first."""
         from finetune.improvement.rehearsal import guard_items
 
-        return (*own_items(read_splits(self.run.dataset).test), *guard_items(self.options.guards))
+        return (*own_items(self._splits().test), *guard_items(self.options.guards))
+
+    def _splits(self) -> DatasetSplits:
+        """The data set, after checking that every byte of it is what this run built."""
+        from finetune.dataset.store import load
+
+        if load(self.run.dataset).digest != self.run.facts["dataset"]:
+            raise DatasetError(
+                f"The data set {self.run.dataset} is not the one that {self.run.name} built: it changed since.",
+                kept="What is served stays.",
+                fix="`ratchet improve --fresh` begins anew.",
+            )
+        return read_splits(self.run.dataset)
 
 
 def _check_measurable(items: Sequence[EvaluationItem]) -> None:

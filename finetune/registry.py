@@ -23,10 +23,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.adapters import FILE, POINTER, base_fingerprint, file_digest, served_entries, write_json
+from agent.adapters import FILE, POINTER, base_fingerprint, file_digest, served_entries, served_version, write_json
 from agent.errors import StorageError
-from finetune.adapter_record import AdapterRecord, Provenance, card_of, collect_files
-from finetune.errors import AdapterInvalid, AdapterMissing, ExportError, GateRefused
+from finetune.adapter_record import AdapterRecord, Provenance, card_of, check_stated_base, collect_files
+from finetune.errors import AdapterInvalid, AdapterMissing, EvaluationError, ExportError, GateRefused
 
 MANIFEST, CARD, VERDICT = "adapter.json", "card.md", "verdict.json"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -76,9 +76,10 @@ class AdapterRegistry:
             with tempfile.TemporaryDirectory(prefix=_NEW, dir=self.folder, ignore_cleanup_errors=True) as made:
                 work = Path(made) / name
                 work.mkdir()
+                fingerprint = base_fingerprint(base, self.folder)
+                check_stated_base(source, base, fingerprint)
                 collect_files(source, base, work)
                 files = {path.name: file_digest(path) for path in sorted(work.iterdir())}
-                fingerprint = base_fingerprint(base, self.folder)
                 record = AdapterRecord(name, fingerprint, base.name, about, datetime.now(UTC).isoformat(), files)
                 (work / CARD).write_text(card or card_of(record), encoding="utf-8")
                 record = replace(record, files=files | {CARD: file_digest(work / CARD)})
@@ -97,13 +98,6 @@ class AdapterRegistry:
     def records(self) -> list[AdapterRecord]:
         """All adapters, oldest first."""
         return sorted((self.show(name) for name in self.names()), key=lambda one: (one.created_at, one.name))
-
-    def free_name(self, stem: str) -> str:
-        """The first of STEM-1, STEM-2 … that no adapter has."""
-        number = 1
-        while (self.folder / f"{stem}-{number}").exists():
-            number += 1
-        return f"{stem}-{number}"
 
     def show(self, name: str) -> AdapterRecord:
         """What is known of an adapter.
@@ -167,16 +161,20 @@ class AdapterRegistry:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise AdapterInvalid(f"The gate's verdict on {name} cannot be read.", fix="Evaluate it again.") from error
 
-    def promote(self, name: str, *, force: bool = False, reason: str = "") -> AdapterRecord:
+    def promote(
+        self, name: str, *, force: bool = False, reason: str = "", since: tuple[int, int] | None = None
+    ) -> AdapterRecord:
         """Serve an adapter with its base model from now on; programs that run take it with their next question.
 
         Args:
             name: the adapter.
             force: without, or against, the gate's verdict; recorded for ever.
             reason: why, for the record.
+            since: `served_version` when it was checked what it would replace.
 
         Raises:
             AdapterMissing, AdapterInvalid: there is no such adapter, or it is damaged.
+            EvaluationError: another program has changed what is served since.
             GateRefused: the gate has not passed it.
             ExportError: llama.cpp cannot serve it; it has to be merged.
         """
@@ -192,6 +190,10 @@ class AdapterRegistry:
             why = "; ".join(reasons) or "the gate has not seen it"
             raise GateRefused(f"{name} is not promoted: {why}.", kept="What is served stays.", fix="Evaluate it first.")
         with self._changing():
+            if since not in (None, served_version(self.folder)):
+                raise EvaluationError(
+                    "What is served has changed at this moment.", kept="It stays.", fix="Look at it, then try again."
+                )
             state = served_entries(self.folder)
             entries = state["served"].setdefault(record.base, [])
             before = entries[-1]["name"] if entries else ""
@@ -222,6 +224,8 @@ class AdapterRegistry:
             if not entries:
                 raise AdapterMissing("No promoted adapter is served, so there is nothing to roll back.")
             before = entries.pop()["name"]
+            while entries and not (self.folder / entries[-1]["name"]).is_dir():
+                entries.pop()  # deleted by hand
             now = str(entries[-1]["name"]) if entries else ""
             if now:
                 self.verify(now)

@@ -51,6 +51,8 @@ def build(  # noqa: PLR0913 - each parameter is an option that the user sees
     """Build a data set: scrubbed, without duplicates, in parts that share nothing, with a card."""
     from finetune.dataset import BuildSettings, build_dataset
     from finetune.improvement.feedback import signals, sources
+    from finetune.improvement.folder import runs
+    from finetune.improvement.holdout import earlier_runs
     from finetune.improvement.options import ImproveOptions
     from finetune.improvement.watching import ConsoleWatcher
     from finetune.suites import known_keys
@@ -63,9 +65,9 @@ def build(  # noqa: PLR0913 - each parameter is an option that the user sees
         def on_progress(now: BuildProgress) -> None:
             count(now.done, max(1, now.done))
 
-        chosen = sources(settings, options, signals(settings.database), opened)
+        chosen = sources(settings, options, signals(settings.database), opened, limit)
         how = BuildSettings(seed=seed, limit=limit, leave_out_held_out=True)
-        held_out = known_keys()
+        held_out = known_keys() | earlier_runs(runs(settings.home)).tested
         made = build_dataset(chosen, _folder(settings, name), how, held_out=held_out, on_progress=on_progress)
     if as_json:
         print_json({"path": str(made.path), "digest": made.digest, **made.card.to_json()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,14 +55,16 @@ def evaluate(
     from finetune.evaluation.evaluate import compare
     from finetune.evaluation.report import table
     from finetune.improvement.rehearsal import GUARDS
+    from finetune.improvement.serving import open_model
     from finetune.improvement.watching import ConsoleWatcher
 
     settings = invocation(ctx).settings()
     items = [item for name in dict.fromkeys(suite or GUARDS) for item in _items(settings, name, of, limit)]
     contenders, paths, names = _contenders(settings, adapter, out)
     with ConsoleWatcher().counting("answers") as count:
-        found = compare(_model(settings, paths), contenders, items, lambda now: count(now.done, now.total))
-    named = [_named(one, name) for one, name in zip(found, names, strict=True)]
+        model = open_model(settings, paths)
+        found = compare(model, contenders, items, lambda now: count(now.done, now.total))
+    named = [replace(one, adapter=name) for one, name in zip(found, names, strict=True)]
     if as_json:
         print_json(_data(named))
     else:
@@ -113,18 +116,6 @@ def _contenders(
         for name, path in chosen.items()
     ]
     return contenders, [path for path in chosen.values() if path], list(chosen)
-
-
-def _model(settings: Settings, paths: list[Path]) -> Any:
-    from finetune.improvement.serving import open_model
-
-    return open_model(settings, paths)
-
-
-def _named(one: Evaluation, name: str) -> Evaluation:
-    from dataclasses import replace
-
-    return replace(one, adapter=name)
 
 
 def _data(evaluations: list[Evaluation]) -> dict[str, Any]:

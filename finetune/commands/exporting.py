@@ -74,8 +74,7 @@ def _written(settings: Settings, name: str, form: str, target: Path, kind: str) 
     if form == "gguf":
         if not (folder / FILE).is_file():
             raise ExportError(f"{name} cannot be served as an adapter (DoRA).", fix="Take --format merged.")
-        _make_parent(target)
-        shutil.copyfile(folder / FILE, target)
+        _copy(folder / FILE, target)
         return {}
     with _peft_files(folder, base) as files:
         if form == "checkpoint":
@@ -126,7 +125,6 @@ def _merged(base: Path, files: Path, target: Path, kind: str) -> Merged:
     from finetune.export.merge import merge_to_gguf
     from finetune.export.quantize import quantize
 
-    _make_parent(target)
     if kind in get_args(WeightType):
         return merge_to_gguf(base, files, target, cast(WeightType, kind))
     between = target.with_name(f".{target.name}.f16")
@@ -138,13 +136,22 @@ def _merged(base: Path, files: Path, target: Path, kind: str) -> Merged:
     return merged
 
 
-def _make_parent(target: Path) -> None:
-    from finetune.errors import ExportError
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file; the copy is there whole or not at all."""
+    from agent.errors import StorageError
 
+    partial = target.with_name(f".{target.name}.new")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, partial)
+        partial.replace(target)
     except OSError as error:
-        raise ExportError(f"{target.parent} cannot be made: {error.strerror or error}.", fix="Name another.") from error
+        what = f"{target} cannot be written: {error.strerror or error}."
+        raise StorageError(
+            what, kept=f"{source.name} is untouched.", fix="Make room, or name another place."
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _facts(merged: Merged) -> dict[str, Any]:

@@ -10,16 +10,9 @@ from agent.cli.output import foreign
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from finetune.evaluation.verdict import Verdict
-
-
-def verdict_table(verdict: Verdict) -> Table:
-    """What had to be better and what had to hold, before and after."""
-    return table_of(verdict.to_json())
-
 
 def table_of(verdict: Mapping[str, Any]) -> Table:
-    """The same of a verdict that was kept."""
+    """What had to be better and what had to hold, before and after; of `Verdict.to_json()`."""
     from rich.table import Table
 
     title = f"{verdict['candidate'] or 'the candidate'} against {verdict['base'] or 'the bare model'}"

@@ -237,7 +237,7 @@ def _tell_refusal(compared: Compared, name: str) -> None:
 def show(compared: Compared) -> None:
     """The figures beside each other, and a few answers that changed."""
     from finetune.commands.differences import print_differences
-    from finetune.commands.figures import verdict_table
+    from finetune.commands.figures import table_of
 
-    stdout().print(verdict_table(compared.verdict))
+    stdout().print(table_of(compared.verdict.to_json()))
     print_differences(compared.base, compared.candidate, ("won", "lost"), _SHOWN)

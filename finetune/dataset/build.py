@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -144,9 +144,7 @@ class _Gathered:
         if not example.tools:
             return example
         written = json.dumps(example.tools, ensure_ascii=False)
-        tools = self._shared.setdefault(written, example.tools)
-        marks = (example.source, example.group, example.rejected, example.label)
-        return Example(example.messages, tools, *marks)
+        return replace(example, tools=self._shared.setdefault(written, example.tools))
 
 
 def _check_enough(gathered: _Gathered, distinct: Deduplicated) -> None:

@@ -18,6 +18,7 @@ from finetune.errors import DatasetError
 from finetune.schema import Example
 
 MOST_BYTES = 2**30
+TAKE_SOME = "Take the first of them: `ratchet improve dataset build NAME --no-records --file {file} --limit 50000`."
 BYTES_A_SECOND = 700_000  # read, scrubbed and compared on one slow core; for an estimate
 _SAMPLED = 50
 _JSON, _TABLES, _TEXTS = (".json", ".jsonl", ".ndjson"), (".csv", ".tsv"), (".txt", ".md", ".text")
@@ -79,7 +80,7 @@ class FileSource:
                 f"{self.path} has {facts.bytes / 2**30:.1f} GiB, about {facts.examples:,} examples; at most "
                 f"{self.most_bytes / 2**30:g} GiB are taken at once.",
                 kept=f"Nothing was read; to read it all would have taken about {minutes:,} minutes.",
-                fix="Take the first N of them with --limit N, 50000 for one.",
+                fix=TAKE_SOME.format(file=self.path),
             )
         self.reading.facts = str(facts)
 

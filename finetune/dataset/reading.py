@@ -10,6 +10,7 @@ import contextlib
 import csv
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -166,24 +167,32 @@ def csv_records(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows of a CSV file (RFC 4180; comma, semicolon, tab or bar) by the names in its first line, lower case.
 
     Raises:
-        DatasetError: as `text_lines`, or a row has more or fewer cells than the first line.
+        DatasetError: as `text_lines`, two columns have one name, or a row has more or fewer cells than there are.
     """
+    rows = _csv_rows(path)
+    names = [name.strip().lower() for _, header in islice(rows, 1) for name in header]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise broken(path, 1, f"two columns are called {twice[0]}.", "Give each column a name of its own.")
+    for line, cells in rows:
+        if len(cells) != len(names):
+            why = f"the row has {len(cells)} cells, the first line {len(names)}."
+            raise broken(path, line, why, "Put cells that hold a delimiter or a line break in quotation marks.")
+        yield line, dict(zip(names, cells, strict=True))
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not empty; the delimiter is the one that the first line has most of."""
     header = next((text for _, text in text_lines(path)), "")
     delimiter = max(_DELIMITERS, key=header.count)
-    rows = csv.reader((text for _, text in text_lines(path)), delimiter=delimiter, strict=True)
-    names = [name.strip().lower() for name in next(rows, [])]
-    begins = rows.line_num + 1
     csv.field_size_limit(LONGEST_RECORD)
+    rows = csv.reader((text for _, text in text_lines(path)), delimiter=delimiter, strict=True)
     while True:
+        begins = rows.line_num + 1
         try:
             cells = next(rows, None)
         except csv.Error as error:
             raise broken(path, begins, f"the row is not CSV ({error}).", "Check its quotation marks.") from error
         if cells is None:
             return
-        if cells and len(cells) != len(names):
-            why = f"the row has {len(cells)} cells, the first line {len(names)}."
-            raise broken(path, begins, why, "Put cells that hold a delimiter or a line break in quotation marks.")
         if cells:
-            yield begins, dict(zip(names, cells, strict=True))
-        begins = rows.line_num + 1
+            yield begins, cells

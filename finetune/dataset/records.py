@@ -40,7 +40,7 @@ MOST_PASSAGES = 6
 MOST_TOOLS = 8
 TURNS_BEFORE = 2
 _GIVE = "Give some: `/good`, `/bad` and `/correct` in the chat, or `ratchet feedback add`."
-_DECIDED = ("approved", "edited", "rejected")
+DECIDED = ("approved", "edited", "rejected")  # by a person, about a call
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ def _decisions(lines: Sequence[AuditEntry]) -> dict[str, dict[str, _Decision]]:
             continue
         if line.event == "asked":
             asked[line.call_id] = line.arguments
-        elif line.event in _DECIDED and line.call_id in asked:
+        elif line.event in DECIDED and line.call_id in asked:
             found[line.turn_id][line.call_id] = _Decision(line.event, asked[line.call_id], line.arguments)
     return found
 

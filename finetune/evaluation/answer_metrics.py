@@ -74,6 +74,16 @@ def f1(output: str, answers: Sequence[str]) -> float:
     return max((_overlap(normalized(output).split(), normalized(answer).split()) for answer in answers), default=0.0)
 
 
+def recall(output: str, answers: Sequence[str]) -> float:
+    """Share of the words of an answer that are in the output, whatever else it says: 1 for a whole sentence around it.
+
+    Of several answers the one with the largest share counts.
+    """
+    said = Counter(normalized(output).split())
+    wanted = [Counter(normalized(answer).split()) for answer in answers]
+    return max(((said & one).total() / one.total() for one in wanted if one), default=0.0)
+
+
 def _overlap(given: list[str], wanted: list[str]) -> float:
     if not given or not wanted:
         return float(given == wanted)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.adapters import NONE, file_digest
-from agent.errors import ModelError
+from agent.errors import MissingKey, ModelError, ModelFileInvalid, ModelNotFound, ServerUnreachable
 from finetune.errors import EvaluationError
 from finetune.evaluation.items import Evaluation, EvaluationItem, ItemResult
 from finetune.evaluation.metrics import byte_count, score
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 BLOCK = 8  # items put to one adapter before the next one's turn
 MAX_STEPS = 6  # replies to one problem that may use the calculator
 _ONLY_CALLS = ("calls", "none")
+_POINTLESS = (MissingKey, ModelFileInvalid, ModelNotFound, ServerUnreachable)  # no item would be answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def compare(
     Raises:
         EvaluationError: no items, two with the same id, an adapter for a model that has none, or a file of results
             that belongs to something else.
-        ModelError: the model or an adapter cannot be loaded.
+        ModelError: the model or an adapter cannot be loaded or reached.
         StorageError: a result cannot be written.
     """
     if not items:
@@ -134,9 +135,9 @@ def _owner(chat: Any, name: str, adapter: str) -> dict[str, str]:
     owner = {"model": name, "adapter": adapter}
     if hasattr(chat, "path"):
         owner["base_sha256"] = file_digest(chat.path)
-    for path in getattr(chat, "adapters", ()):
-        if adapter and adapter in (path.stem, path.parent.name, str(path)):
-            owner["adapter_sha256"] = file_digest(path)
+    named = (path for path in getattr(chat, "adapters", ()) if adapter in (path.stem, path.parent.name, str(path)))
+    if adapter and (path := next(named, None)):  # the first, as the model takes it
+        owner["adapter_sha256"] = file_digest(path)
     return owner
 
 
@@ -145,6 +146,8 @@ def _measured(chat: Any, adapter: str, item: EvaluationItem) -> ItemResult:
     reply, error = _Reply(), ""
     try:
         reply = _likelihood(chat, adapter, item) if item.kind == "text" else _replied(chat, adapter, item)
+    except _POINTLESS:
+        raise
     except ModelError as failure:
         error = str(failure)
     seconds = time.perf_counter() - began

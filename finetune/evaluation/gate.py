@@ -21,7 +21,8 @@ it was not trained on.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import math
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -34,6 +35,7 @@ from finetune.evaluation.verdict import Comparison, GatePolicy, Guard, Reason, V
 
 _SHOWN = 3  # examples that a reason names
 _SURE = 0.05  # for saying that a guarded metric fell beyond doubt
+_NOTHING = 1e-9  # a gain up to this is what sums of floating-point numbers leave
 
 
 def decide(
@@ -56,6 +58,7 @@ def decide(
     """
     _comparable(base, candidate, policy)
     reasons = [*_lineage(candidate, policy), *_leaks(candidate, training_keys), *_missing(candidate, policy)]
+    reasons += _unpaired(base, candidate, policy)
     primary, comparisons, judged = _judged(base, candidate, policy)
     reasons += judged
     return Verdict(
@@ -122,6 +125,10 @@ def _comparable(base: Evaluation, candidate: Evaluation, policy: GatePolicy) -> 
             f"Base and candidate were not asked the same: {len(different)} items differ, such as {shown}.",
             fix="Evaluate both on the same items.",
         )
+    replied = [result for one in (base, candidate) for result in one.results]
+    stale = [result.id for result in replied if result.digest not in ("", asked[result.id])]
+    if stale:
+        raise EvaluationError(f"{stale[0]} has changed since it was replied to.", fix="Evaluate both anew.")
     for guard in (policy.primary, *policy.guards):
         if guard.metric not in METRICS:
             raise EvaluationError(f'There is no metric "{guard.metric}".', fix=f"Known are {', '.join(METRICS)}.")
@@ -150,6 +157,20 @@ def _missing(candidate: Evaluation, policy: GatePolicy) -> Iterator[Reason]:
             yield Reason("missing", f"The suite {suite} was not put to the two.")
 
 
+def _unpaired(base: Evaluation, candidate: Evaluation, policy: GatePolicy) -> Iterator[Reason]:
+    """Figures that only one of the two has, or that are no numbers: who leaves out its worst replies looks better."""
+    for guard in (policy.primary, *policy.guards):
+        before, after = base.scores(guard.metric, guard.suite), candidate.scores(guard.metric, guard.suite)
+        odd = [name for name in {**before, **after} if not _is_paired(name, before, after)]
+        if odd:
+            text = f"{guard.name} of {len(odd)} items is not there, or no number, for one of the two."
+            yield Reason("missing", text, guard.name, tuple(odd[:_SHOWN]))
+
+
+def _is_paired(name: str, before: Mapping[str, float], after: Mapping[str, float]) -> bool:
+    return all(math.isfinite(scores.get(name, math.nan)) for scores in (before, after))
+
+
 def _judged(
     base: Evaluation, candidate: Evaluation, policy: GatePolicy
 ) -> tuple[Comparison | None, list[Comparison], list[Reason]]:
@@ -174,9 +195,9 @@ def _judged(
 
 
 def _compared(base: Evaluation, candidate: Evaluation, guard: Guard, confidence: float) -> Comparison | None:
-    """How a metric differs between the two; None where no item has it."""
+    """How a metric differs between the two; None where no item has it of both."""
     before, after = base.scores(guard.metric, guard.suite), candidate.scores(guard.metric, guard.suite)
-    names = [name for name in before if name in after]
+    names = [name for name in before if _is_paired(name, before, after)]
     if not names:
         return None
     old, new = (np.array([scores[name] for name in names]) for scores in (before, after))
@@ -216,7 +237,7 @@ def _not_better(base: Evaluation, candidate: Evaluation, found: Comparison, poli
             f"{found.count} items are too few to tell whether {name} is better: it takes at least {policy.least_items}."
         )
         yield Reason("too few", text, name)
-    elif found.change.value <= 0:
+    elif found.change.value <= _NOTHING:
         text = f"{name} is no better: {figures}."
         yield Reason("not better", text, name, _examples(base, candidate, found.guard))
     elif found.change.low <= 0 or found.p_better > alpha:

@@ -38,6 +38,7 @@ METRICS: Mapping[str, Metric] = {
     "invalid_call": Metric("invalid calls", higher_is_better=False),
     "exact_match": Metric("exact match"),
     "f1": Metric("F1"),
+    "recall": Metric("words of the answer that were said"),
     "answered": Metric("answered where the passages hold the answer"),
     "abstained": Metric("held back where they do not"),
     "supported": Metric("sentences that the passages support"),
@@ -86,7 +87,7 @@ def _answers(item: EvaluationItem, output: str, calls: Sequence[call_metrics.Cal
     answers = item.expected["answers"]
     held_back = answer_metrics.abstains(output)
     if not answers:
-        scores = dict.fromkeys(("right", "exact_match", "f1", "abstained"), float(held_back))
+        scores = dict.fromkeys(("right", "exact_match", "f1", "recall", "abstained"), float(held_back))
     else:
         said = answer_metrics.without_markers(output)
         overlap = answer_metrics.f1(said, answers)
@@ -95,6 +96,7 @@ def _answers(item: EvaluationItem, output: str, calls: Sequence[call_metrics.Cal
             "right": overlap,
             "exact_match": exact,
             "f1": overlap,
+            "recall": 0.0 if held_back else answer_metrics.recall(said, answers),
             "answered": float(bool(said) and not held_back),
         }
     if item.passages:

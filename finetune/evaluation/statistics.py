@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 Floats: TypeAlias = NDArray[np.float64]
 
 RESAMPLES = 4000
+_MOST = 2**40
 _NORMAL = NormalDist()
 
 
@@ -207,20 +208,22 @@ def unseen(count: int, confidence: float) -> float:
 def items_needed(margin: float, changed: float, confidence: float) -> int:
     """How many items show that nothing fell by a margin, when a share of them changes, up as often as down.
 
+    At most 2^40, which is more than anybody has.
+
     Args:
         margin: above 0.
         changed: the share, or for other scores the mean square, of the differences.
         confidence: of the two-sided interval.
     """
     if changed >= 1 or margin >= 1:  # not of shares
-        return math.ceil((_NORMAL.inv_cdf(0.5 + confidence / 2) / margin) ** 2 * changed)
+        return math.ceil(min(_MOST, (_NORMAL.inv_cdf(0.5 + confidence / 2) / margin) ** 2 * changed))
 
     def enough(count: int) -> bool:
         either = count * changed / 2
         return tango(either, either, count, confidence).low >= -margin
 
     most = 1
-    while not enough(most):
+    while most < _MOST and not enough(most):
         most *= 2
     return bisect_left(range(most + 1), True, key=lambda count: count > 0 and enough(count))
 

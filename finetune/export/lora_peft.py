@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import StorageError
-from finetune.errors import AdapterInvalid
+from finetune.errors import AdapterInvalid, refusal_of
 from finetune.export.base_layout import BaseLayout
 from finetune.export.lora_gguf import check_gguf_adapter
 from finetune.export.lora_weights import CONFIG, WEIGHTS
@@ -33,6 +33,7 @@ def gguf_to_peft(adapter: Path, base: Path, folder: Path) -> Path:
         AdapterInvalid, BaseMismatch: it is no adapter, or not one of this base, or corrects what is no linear layer.
         StorageError: it cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     check_gguf_adapter(adapter, base)
@@ -45,8 +46,8 @@ def gguf_to_peft(adapter: Path, base: Path, folder: Path) -> Path:
         (work / CONFIG).write_text(json.dumps(config, indent=1), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         work.rename(folder)
-    except OSError as error:
-        raise StorageError(f"{folder} could not be written: {error.strerror or error}.", fix="Make room.") from error
+    except (OSError, SafetensorError) as error:
+        raise StorageError(f"{folder} could not be written: {refusal_of(error)}.", fix="Make room.") from error
     return folder
 
 

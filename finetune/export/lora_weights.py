@@ -27,6 +27,7 @@ MOST_RANK = 1024
 MOST_SCALE = 1024.0
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt")
 _NAME = re.compile(r"(?:base_model\.model\.)?(.+)\.lora_([AB])(?:\.default)?\.weight")
+_PLAIN = re.compile(r"[\w.]+")
 _MERGE = "Merge it into its base model instead (`merge`), which takes any of them."
 
 
@@ -125,6 +126,12 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise AdapterInvalid(f"{path} names a rank out of range: {ranks}.", fix=f"Ranks go from 1 to {MOST_RANK}.")
     if not all(isinstance(alpha, int | float) and math.isfinite(alpha) and alpha > 0 for alpha in alphas):
         raise AdapterInvalid(f"{path} names a lora_alpha that is no positive number: {alphas}.")
+    for pattern in (*(config.get("rank_pattern") or ()), *(config.get("alpha_pattern") or ())):
+        if not _PLAIN.fullmatch(_plain(pattern)):
+            raise AdapterInvalid(
+                f"{path} names modules by an expression ({pattern}), which is not known here.",
+                fix="Name each of them in rank_pattern and alpha_pattern.",
+            )
     for key in ("fan_in_fan_out", "layer_replication", "lora_bias"):
         if config.get(key):
             raise AdapterInvalid(f"{path} asks for {key}, which is not known here.", fix="Train it without.")
@@ -213,13 +220,16 @@ def _module(
 
 
 def _of(patterns: Any, name: str, default: Any) -> Any:
-    """A module's own rank or alpha: PEFT matches the end of its name against regular expressions."""
+    """A module's own rank or alpha: PEFT matches the end of its name."""
     for pattern, value in (patterns or {}).items():
-        # Patterns come with the adapter: plain names only, as an expression could be made to run for ever.
-        plain = pattern.removeprefix("^").removesuffix("$").replace("\\.", ".")
-        if name == plain or name.endswith(f".{plain}"):
+        if f".{name}".endswith(f".{_plain(pattern)}"):
             return value
     return default
+
+
+def _plain(pattern: str) -> str:
+    """The name in a pattern; PEFT's are regular expressions, which come with the adapter and could run for ever."""
+    return pattern.removeprefix("^").removesuffix("$").replace("\\.", ".")
 
 
 def refuse_unservable(weights: LoraWeights, folder: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.errors import StorageError
-from finetune.errors import AdapterInvalid, BaseMismatch, ExportError
+from finetune.errors import AdapterInvalid, BaseMismatch, ExportError, refusal_of
 from finetune.export.base_layout import BaseLayout
 from finetune.export.gguf_models import WeightType, rewrite, rounded
 from finetune.export.lora_weights import LoraWeights, read_safetensors
@@ -119,6 +119,7 @@ def merge_to_checkpoint(base: Path, checkpoint: Path, adapter: Path, folder: Pat
 
 
 def _write_checkpoint(tensors: dict[str, np.ndarray], beside: Path, folder: Path) -> None:
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     try:
@@ -136,9 +137,9 @@ def _write_checkpoint(tensors: dict[str, np.ndarray], beside: Path, folder: Path
             if folder.exists():
                 folder.rmdir()
             work.rename(folder)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise StorageError(
-            f"The merged model could not be written to {folder}: {(error.strerror or str(error)).lower()}.",
+            f"The merged model could not be written to {folder}: {refusal_of(error)}.",
             kept="Base and adapter are untouched.",
             fix="Free some space (four bytes for each parameter) or name another place.",
         ) from error

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import cast, get_args
 
+from agent.errors import StorageError
 from agent.models.gguf_check import model_context
 from finetune.errors import ExportError
 from finetune.export.gguf_models import WeightType, rewrite
@@ -57,6 +58,12 @@ def quantize(source: Path, target: Path, kind: str) -> Path:
             ]
             raise ExportError(f"{TOOL} failed: {said[:300]}.", kept=f"{source.name} is untouched.")
         partial.replace(target)
+    except OSError as error:
+        raise StorageError(
+            f"The model could not be written to {target}: {(error.strerror or str(error)).lower()}.",
+            kept=f"{source.name} is untouched.",
+            fix="Free some space or name another place.",
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
     return target

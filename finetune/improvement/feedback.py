@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from finetune.dataset.card import SourceFacts
 from finetune.dataset.duplicates import deduplicate
 from finetune.dataset.privacy import PiiReport, Scrubber
+from finetune.dataset.records import DECIDED
 from finetune.errors import TooLittleFeedback
 from finetune.suites.own import items_of
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 LEAST_TESTED = 20  # what the gate judges from
 LEAST_LEARNED = 20
-_DECIDED = ("approved", "edited", "rejected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def signals(database: Path) -> Signals:
         latest = {one.turn_id: one.feedback_id for one in records.feedback() if one.rating or one.correction}
         marks = [*latest.items(), *((choice.turn_id, choice.choice_id) for choice in records.choices())]
         with closing(CallLedger(database)) as ledger:
-            marks += [(line.turn_id, line.call_id) for line in ledger.audit() if line.event in _DECIDED]
+            marks += [(line.turn_id, line.call_id) for line in ledger.audit() if line.event in DECIDED]
         for turn_id, mark in marks:
             judged.setdefault(turn_id, []).append(mark)
         ids: list[str] = []
@@ -133,19 +133,26 @@ def gather(settings: Settings, options: ImproveOptions, known: Signals) -> Gathe
     return Gathered(tuple(wanted), tuple(facts), named, scrubber.report)
 
 
-def sources(settings: Settings, options: ImproveOptions, known: Signals, opened: ExitStack) -> list[Source]:
+def sources(
+    settings: Settings, options: ImproveOptions, known: Signals, opened: ExitStack, limit: int = 0
+) -> list[Source]:
     """What was chosen, in the order of preference; `opened` closes what they need.
+
+    With a `limit`, of a file that is too large to be read whole the first so many records are taken.
 
     Raises:
         DatasetError: nothing was chosen.
         KnowledgeError: the collection cannot be opened.
     """
     from finetune.dataset import DocumentSource, FileSource, RecordSource
+    from finetune.dataset.files import MOST_BYTES
 
     chosen: list[Any] = []
     if options.records and known.ids:
         chosen.append(RecordSource(settings.database, tools_of(settings) if known.calls else ()))
-    chosen += [FileSource(Path(path)) for path in options.files]
+    for path in map(Path, options.files):
+        too_large = path.is_file() and path.stat().st_size > MOST_BYTES
+        chosen.append(FileSource(path, limit if limit and too_large else None))
     if options.documents:
         from agent.documents import open_embeddings
         from knowledge.index import KnowledgeIndex

@@ -107,7 +107,7 @@ def is_at_work(home: Path) -> bool:
     if not (home / "runs").is_dir():
         return False
     try:
-        with alone(home):
+        with alone(home, patience=0):
             return False
     except ImproveBusy:
         return True
@@ -163,8 +163,12 @@ def latest(home: Path) -> RunFolder | None:
 
 
 @contextmanager
-def alone(home: Path) -> Iterator[None]:
+def alone(home: Path, patience: float = 1.0) -> Iterator[None]:
     """While no other run goes on; the lock ends with the process that holds it, however that ends.
+
+    Args:
+        home: whose runs.
+        patience: seconds to wait, as whoever asks `is_at_work` holds the lock for a moment.
 
     Raises:
         ImproveBusy: another one does.
@@ -176,7 +180,7 @@ def alone(home: Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience)
     except Timeout as error:
         raise ImproveBusy(
             "Another `ratchet improve` is at work.",

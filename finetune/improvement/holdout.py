@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from finetune.dataset.splits import families_of, questions_of
 from finetune.improvement.feedback import LEAST_LEARNED, LEAST_TESTED, without_groups
@@ -73,7 +73,7 @@ def hold_out(examples: Sequence[Example], earlier: Earlier | None = None) -> Div
     apart = without_groups(examples)
     found = _held_out(apart, _families(apart, grouped=False), earlier)
     note = "Too few conversations to hold out whole ones: questions were held out that are unlike the others."
-    return Divided(found.train, found.test, (note,)) if found else Divided(tuple(apart), (), (note,))
+    return replace(found, notes=(note, *found.notes)) if found else Divided(tuple(apart), (), (note,))
 
 
 def _held_out(examples: Sequence[Example], families: list[list[int]], earlier: Earlier) -> Divided | None:
@@ -102,21 +102,23 @@ def _divided(
 
     tested: set[int] = set()
     count = 0
+    known = [questions_of(example) for example in examples]
     for family in sorted(families, key=order):
         items = sum(judged[at] for at in family)
         others = sum(len(asked[at]) for at in family)
         wanted = items > 0 or (not spare and 0 < others <= target)
-        was_learned = any(not questions_of(examples[at]).isdisjoint(earlier.learned) for at in family)
+        was_learned = any(not known[at].isdisjoint(earlier.learned) for at in family)
         if wanted and not was_learned and count < target and count + items <= _TOO_LARGE * target:
             tested.update(family)
             count += items
-    learned = sum(len(items) for at, items in enumerate(asked) if at not in tested)
-    if count < LEAST_TESTED or learned < LEAST_LEARNED:
+    once = earlier.tested - earlier.learned
+    spoiled = {at for at, keys in enumerate(known) if at not in tested and not keys.isdisjoint(once)}
+    learned = [at for at in range(len(examples)) if at not in tested and at not in spoiled]
+    if count < LEAST_TESTED or sum(len(asked[at]) for at in learned) < LEAST_LEARNED:
         return None
-    return Divided(
-        tuple(example for at, example in enumerate(examples) if at not in tested),
-        tuple(example for at, example in enumerate(examples) if at in tested),
-    )
+    note = f"{len(spoiled):,} questions that an earlier run held out are not learned from."
+    train, test = (tuple(examples[at] for at in part) for part in (learned, sorted(tested)))
+    return Divided(train, test, (note,) if spoiled else ())
 
 
 def _families(examples: Sequence[Example], *, grouped: bool) -> list[list[int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from agent.adapters import base_fingerprint, served_version
 from finetune.improvement import serving as now_served
 from finetune.improvement.checks import check_still_served, check_takes_effect
 from finetune.improvement.folder import runs
@@ -34,9 +35,10 @@ def promote(settings: Settings, name: str, *, force: bool = False, reason: str =
     run = next((one for one in runs(settings.home) if one.name == name), None)
     passed = bool((registry.verdict(name) or {}).get("promoted"))
     check_takes_effect(settings)
+    before = served_version(settings.adapters_folder)
     if passed and not force:
         check_still_served(settings, run)
-    registry.promote(name, force=force, reason=reason)
+    registry.promote(name, force=force, reason=reason, since=None if force else before)
     if run is not None and run.state != "running":
         run.note(state="served")
 
@@ -51,8 +53,6 @@ def roll_back(settings: Settings, reason: str = "") -> str:
         RecipeError: the model is not one that adapters can be trained for.
         AdapterMissing, AdapterInvalid: as `AdapterRegistry.roll_back`.
     """
-    from agent.adapters import base_fingerprint
-
     base = base_fingerprint(now_served.serving(settings).base, settings.adapters_folder)
     name = AdapterRegistry(settings.adapters_folder).roll_back(base, reason)
     return name or now_served.serving(settings).name

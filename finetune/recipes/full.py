@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finetune.errors import RecipeError
+from agent.errors import StorageError
+from finetune.errors import RecipeError, refusal_of
 from finetune.training.job import Job
 from finetune.training.options import TrainingOptions, what_is_learned
 from finetune.training.runs import Identity
@@ -63,13 +64,26 @@ class Full:
         return self.job.fit(trainee, training, self.run, self._began)
 
     def save(self) -> Path:
-        """Write the model as a checkpoint of transformers (safetensors) with its lineage."""
+        """Write the model as a checkpoint of transformers (safetensors) with its lineage.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        from safetensors import SafetensorError
+
         target = self.job.out / "model"
         work = target.with_name(f".{target.name}.new")
-        shutil.rmtree(work, ignore_errors=True)
-        self.model.requires_grad_(False).save_pretrained(work)
-        self.base.tokenizer.save(str(work / "tokenizer.json"))
-        (work / "chat_template.jinja").write_text(self.base.template, encoding="utf-8")
-        shutil.rmtree(target, ignore_errors=True)
-        work.rename(target)
+        try:
+            shutil.rmtree(work, ignore_errors=True)
+            self.model.requires_grad_(False).save_pretrained(work)
+            (work / "tokenizer.json").write_text(self.base.tokenizer.to_str(pretty=True), encoding="utf-8")
+            (work / "chat_template.jinja").write_text(self.base.template, encoding="utf-8")
+            shutil.rmtree(target, ignore_errors=True)
+            work.rename(target)
+        except (OSError, SafetensorError) as error:
+            raise StorageError(
+                f"The model could not be written to {target}: {refusal_of(error)}.",
+                kept="The run's last checkpoint is whole.",
+                fix="Make room there, then give the same command again: only the saving is left.",
+            ) from error
         return self.run.finish(target)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import StorageError
-from finetune.errors import AdapterInvalid, AdapterMissing, BaseMismatch
+from finetune.errors import AdapterInvalid, AdapterMissing, BaseMismatch, refusal_of
 from finetune.training.runs import read_record
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def write_adapter(model: Any, target: Path, base: BaseModel) -> Path:
         StorageError: the disk refused.
     """
     from peft import get_peft_model_state_dict
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     work = target.with_name(f".{target.name}.new")
@@ -112,9 +113,9 @@ def write_adapter(model: Any, target: Path, base: BaseModel) -> Path:
         config.save_pretrained(str(work))
         shutil.rmtree(target, ignore_errors=True)
         work.rename(target)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise StorageError(
-            f"The adapter could not be written to {target}: {error.strerror or error}.",
+            f"The adapter could not be written to {target}: {refusal_of(error)}.",
             kept="The run's last checkpoint is whole.",
             fix="Make room there, then give the same command again: only the saving is left.",
         ) from error

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.errors import ModelFileInvalid, ModelNotFound, StorageError
 from agent.models.gguf_check import model_context
+from finetune.errors import refusal_of
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -119,6 +120,8 @@ def dequantized(path: Path, models_folder: Path) -> Path:
         ModelFileInvalid: transformers cannot read it.
         StorageError: the folder cannot be written.
     """
+    from safetensors import SafetensorError
+
     target = models_folder / _CACHE / fingerprint_of(path)[:16]
     if (target / _DONE).is_file():
         return target
@@ -127,11 +130,12 @@ def dequantized(path: Path, models_folder: Path) -> Path:
         with tempfile.TemporaryDirectory(prefix=".base-", dir=target.parent) as made:
             work = Path(made) / "checkpoint"
             _convert(path, work)
-            shutil.rmtree(target, ignore_errors=True)
-            work.rename(target)
-    except OSError as error:
+            if not (target / _DONE).is_file():  # another process may have been quicker, and have begun to read it
+                shutil.rmtree(target, ignore_errors=True)
+                work.rename(target)
+    except (OSError, SafetensorError) as error:
         raise StorageError(
-            f"The dequantized model could not be written to {target.parent}: {error.strerror or error}.",
+            f"The dequantized model could not be written to {target.parent}: {refusal_of(error)}.",
             kept="Nothing was changed.",
             fix="Free some space (four bytes for each parameter) or set `models` to a folder you may write to.",
         ) from error

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from finetune.errors import DatasetError
+
 if TYPE_CHECKING:
-    from finetune.schema import DatasetSplits
+    from finetune.schema import DatasetSplits, Example
     from finetune.training.base_model import BaseModel
     from finetune.training.loop import Outcome, Trainee
     from finetune.training.objectives import Prepared
     from finetune.training.options import TrainingOptions
     from finetune.training.progress import Progress
     from finetune.training.runs import Identity, Run
+
+
+def check_examples(examples: Sequence[Example]) -> None:
+    """Refuse data that nothing can be learned from.
+
+    Raises:
+        DatasetError: there are fewer than two examples, or none has a message of the assistant.
+    """
+    if len(examples) < 2:
+        raise DatasetError(
+            f"The data set has {'a single' if examples else 'no'} example to train on.",
+            kept="Nothing was trained.",
+            fix="Collect more: some dozens are the least that a model learns from.",
+        )
+    if not any(message.get("role") == "assistant" for example in examples for message in example.messages):
+        raise DatasetError(
+            f"None of the {len(examples):,} examples has an assistant's message, which is what a model learns.",
+            kept="Nothing was trained.",
+            fix="Give each example what the assistant should say.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +60,14 @@ class Job:
     on_note: Callable[[str], None] = lambda note: None
 
     def load_base(self) -> BaseModel:
-        """The base model; see `finetune.training.base_model.load_base`."""
+        """The base model, once it is known that there is something to learn; see `base_model.load_base`.
+
+        Raises:
+            DatasetError: as `check_examples`.
+        """
         from finetune.training.base_model import load_base
 
+        check_examples(self.splits.train)
         if self.base is None or isinstance(self.base, Path):
             return load_base(self.base)
         return self.base

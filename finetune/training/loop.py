@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType, broadcast_object_list
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from finetune.errors import RecipeError, TrainingDiverged, TrainingInterrupted
@@ -289,9 +290,14 @@ class _Loop:
         if self._is_sharded:
             (self.run.checkpoints / _SHARDED).rename(folder / _SHARDED)
             return
-        save_file({name: one.detach().cpu().contiguous() for name, one in self._trained().items()}, folder / WEIGHTS)
+        weights = {name: one.detach().cpu().contiguous() for name, one in self._trained().items()}
         random = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
-        torch.save({"optimizer": self.optimizer.state_dict(), "random": random}, folder / OPTIMIZER)
+        state = {"optimizer": self.optimizer.state_dict(), "random": random}
+        try:
+            save_file(weights, folder / WEIGHTS)
+            torch.save(state, folder / OPTIMIZER)
+        except (SafetensorError, RuntimeError) as error:  # as they call it that the disk refused
+            raise OSError(str(error)) from error
 
     def _restore(self) -> None:
         found = latest(self.run.checkpoints)

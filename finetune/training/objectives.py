@@ -13,6 +13,7 @@ import torch.nn.functional as F  # noqa: N812 - the name every reader of PyTorch
 
 from finetune.errors import DatasetError
 from finetune.training.formatting import Renderer
+from finetune.training.job import check_examples
 from finetune.training.loss import supervised_loss
 from finetune.training.options import TrainingOptions
 from finetune.training.packing import collate, pack
@@ -96,30 +97,16 @@ def prepare(base: BaseModel, splits: DatasetSplits, options: TrainingOptions) ->
         notes.append(f"{len(splits.train) - len(wanted):,} replies that were marked as bad are not learned from.")
     train = _fitting(renderer, wanted, limit, "training", notes)
     dev = _fitting(renderer, development, limit, "development", notes)
-    check_trainable(len(wanted), len(train), limit)
-    prompts = [_prompt(one) for one in (dev or train)[:: max(1, len(dev or train) // max(1, options.samples))]]
-    return Prepared(train, dev, notes, data_fingerprint(splits.train), prompts[: options.samples])
-
-
-def check_trainable(examples: int, sequences: int, limit: int) -> None:
-    """Refuse data that nothing can be learned from.
-
-    Raises:
-        DatasetError: there are fewer than two examples, or none is left to learn from.
-    """
-    if examples < 2:
+    check_examples(wanted)
+    if not train:
         raise DatasetError(
-            f"The data set has {'no example' if not examples else 'a single example'} to train on.",
-            kept="Nothing was trained.",
-            fix="Collect more: some dozens are the least that a model learns from.",
-        )
-    if not sequences:
-        raise DatasetError(
-            f"None of the {examples:,} examples can be learned from: they have no assistant message with weight, or "
+            f"None of the {len(wanted):,} examples can be learned from: they have no assistant message with weight, or "
             f"are longer than {limit:,} tokens.",
             kept="Nothing was trained.",
             fix="Check that assistant messages are there and not all of weight 0, or raise context.",
         )
+    prompts = [_prompt(one) for one in (dev or train)[:: max(1, len(dev or train) // max(1, options.samples))]]
+    return Prepared(train, dev, notes, data_fingerprint(splits.train), prompts[: options.samples])
 
 
 def _fitting(
@@ -128,7 +115,7 @@ def _fitting(
     kept: list[TokenSequence] = []
     long = empty = 0
     for example in examples:
-        sequences = _rendered(renderer, example)
+        sequences = rendered(renderer, example)
         fitting = [one for one in sequences if len(one.ids) <= limit]
         kept += fitting
         long += len(sequences) - len(fitting)
@@ -140,7 +127,12 @@ def _fitting(
     return kept
 
 
-def _rendered(renderer: Renderer, example: Example) -> list[TokenSequence]:
+def rendered(renderer: Renderer, example: Example) -> list[TokenSequence]:
+    """The sequences of an example; none where it teaches nothing.
+
+    Raises:
+        DatasetError: it is not of the form it should have.
+    """
     replies = (message for message in example.messages if message["role"] == "assistant" and message.get("weight", 1))
     if not any(example.tools or (reply.get("content") and not reply.get("tool_calls")) for reply in replies):
         return []

@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812 - the name every reader of PyTorch
 from finetune.schema import Example, TokenSequence
 from finetune.training.formatting import Renderer
 from finetune.training.hardware import processes
-from finetune.training.objectives import Objective, log_probabilities, target_count
+from finetune.training.objectives import Objective, log_probabilities, rendered, target_count
 from finetune.training.runs import write_json
 
 REFERENCE = "reference.json"
@@ -46,7 +46,7 @@ class Judged:
 def pair_of(renderer: Renderer, example: Example) -> tuple[TokenSequence, TokenSequence] | None:
     """The preferred and the rejected reply, where they first differ: in the choice of a tool or in the answer.
 
-    None where both come to the same, or cannot be compared because one calls a tool where the other answers at once.
+    None where both come to the same, or one says nothing.
     """
     if example.rejected is None:
         return None
@@ -74,9 +74,11 @@ def gather_thumbs(
 ) -> list[tuple[TokenSequence, bool]]:
     """The last reply of each judged example with its verdict; what is left out is counted in the notes."""
     judged = [example for example in examples if example.label is not None]
-    replies = [(last_reply(renderer, example)[-1], bool(example.label)) for example in judged]
+    said = [(last_reply(renderer, example)[-1:], bool(example.label)) for example in judged]
+    replies = [(reply, label) for sequences, label in said for reply in sequences]
     fitting = [(reply, label) for reply, label in replies if len(reply.ids) <= limit]
     _note(notes, len(examples) - len(judged), len(examples), "examples hold no verdict")
+    _note(notes, len(judged) - len(replies), len(judged), "verdicts are on replies that say nothing")
     _note(notes, len(replies) - len(fitting), len(replies), f"replies are longer than {limit:,} tokens")
     return fitting
 
@@ -87,10 +89,14 @@ def _note(notes: list[str], number: int, total: int, why: str) -> None:
 
 
 def last_reply(renderer: Renderer, example: Example) -> list[TokenSequence]:
-    """The sequences of an example's last message alone."""
+    """The sequences of an example's last message alone; none where it says nothing.
+
+    Raises:
+        DatasetError: it is not of the form it should have.
+    """
     *before, last = example.messages
     context = tuple({**message, "weight": 0} if message["role"] == "assistant" else message for message in before)
-    return renderer.render(replace(example, messages=(*context, {**last, "weight": 1})))
+    return rendered(renderer, replace(example, messages=(*context, {**last, "weight": 1})))
 
 
 def pair_units(pairs: Sequence[tuple[TokenSequence, TokenSequence]], budget: int) -> list[Judged]:

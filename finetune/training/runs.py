@@ -87,8 +87,9 @@ class Run:
         Returns:
             The result's folder.
         """
-        self.note(state="done", result=result.name, **values)
-        write_json(result / RECORD, self.record)
+        values |= {"state": "done", "result": result.name}
+        write_json(result / RECORD, self.record | values)
+        self.note(**values)
         remove_checkpoints(self.checkpoints)
         return result
 

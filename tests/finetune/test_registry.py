@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.adapters import FILE, POINTER, choose_adapter
+from agent.adapters import FILE, POINTER, choose_adapter, file_digest
 from agent.errors import StorageError
 from finetune.adapter_record import Provenance
 from finetune.errors import AdapterInvalid, AdapterMissing, BaseMismatch, ExportError, GateRefused
@@ -54,7 +54,7 @@ def test_an_adapter_is_kept_with_everything_that_is_known_of_it(registry, base):
     assert set(record.files) == {FILE, "adapter_model.safetensors", "adapter_config.json", "card.md"}
     card = (registry.folder / "first" / "card.md").read_text()
     assert record.base in card and "rank = 4" in card and "| exact | 0.5 |" in card
-    assert registry.names() == ["first"] and registry.free_name("first") == "first-1"
+    assert registry.names() == ["first"]
 
 
 def test_names_are_taken_once_and_lead_nowhere_else(registry, base, tmp_path):
@@ -189,6 +189,24 @@ def test_adapters_from_elsewhere_are_checked(registry, base, tmp_path):
     assert [path.name for path in registry.folder.iterdir() if path.name.startswith(".new")] == []
 
 
+@pytest.mark.parametrize("record", ["run.json", "adapter.json"])
+def test_an_adapter_that_says_it_is_of_another_base_is_refused(registry, base, tmp_path, record):
+    folder = write_peft(tmp_path / "theirs")
+    other = write_base(tmp_path / "other.gguf", seed=9)  # of the same shapes
+    (folder / record).write_text(json.dumps({"base": file_digest(other)}))
+    with pytest.raises(BaseMismatch, match="another base model"):
+        registry.add("theirs", folder, base)
+    registry.add("theirs", folder, other)
+
+
+def test_a_roll_back_passes_over_what_was_deleted_by_hand(registry, base):
+    for seed, name in enumerate("abc"):
+        add(registry, base, name, seed=seed)
+        registry.promote(name)
+    shutil.rmtree(registry.folder / "b")
+    assert registry.roll_back() == "a"
+
+
 def test_what_has_to_be_merged_is_kept_but_not_promoted(registry, base, tmp_path):
     registry.add("dora", write_dora(tmp_path / "d"), base)
     with pytest.raises(ExportError, match="[Mm]erge"):
@@ -220,7 +238,7 @@ CHANGES = """
     base, made = Path(sys.argv[2]), Path(sys.argv[3])
     print("ready", flush=True)
     for number in itertools.count():
-        name = registry.free_name("n")
+        name = next(name for name in map("n-{}".format, itertools.count(1)) if not (registry.folder / name).exists())
         registry.add(name, made, base)
         registry.promote(name, force=True)
         if number % 3 == 2:

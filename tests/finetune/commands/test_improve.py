@@ -311,6 +311,18 @@ def test_a_data_set_is_built_from_a_file(settings: Settings, tmp_path: Path) -> 
     assert sum(few["examples"].values()) == 12 and few["dropped"]["more than were asked for"] == 48
 
 
+def test_the_first_lines_of_ten_gigabytes_make_a_data_set(settings: Settings, tmp_path: Path) -> None:
+    rows = [{"question": f"Where is stone {number}?", "answer": f"At mark {number}."} for number in range(60)]
+    with (tmp_path / "huge.jsonl").open("w+") as file:
+        file.write("".join(json.dumps(row) + "\n" for row in rows))
+        file.truncate(10 * 2**30)
+    words = ("--no-records", "--file", str(tmp_path / "huge.jsonl"), "--json")
+    assert ratchet("dataset", "build", "all", *words).exit_code == 2
+    few = ratchet("dataset", "build", "few", "--limit", "30", *words)
+    assert few.exit_code == 0, few.stderr
+    assert sum(json.loads(few.stdout)["examples"].values()) == 30
+
+
 def test_what_models_are_evaluated_with_stays_out_of_a_data_set(settings: Settings, tmp_path: Path) -> None:
     asked = [item.messages[-1]["content"] for item in load_suite("general")[:2]]
     rows = [{"question": text, "answer": "It is so."} for text in (*asked, "Where is the heron?", "Where is the wren?")]
@@ -319,6 +331,13 @@ def test_what_models_are_evaluated_with_stays_out_of_a_data_set(settings: Settin
     made = json.loads(ratchet("dataset", "build", "faq", *words).stdout)
     assert sum(made["examples"].values()) == 2
     assert made["dropped"] == {"held out for evaluation": 2}
+
+
+def test_what_a_run_held_out_stays_out_of_a_data_set(settings: Settings) -> None:
+    done, _ = finished(settings)
+    held_out = (done.run.dataset / "test.jsonl").read_text(encoding="utf-8").splitlines()
+    made = json.loads(ratchet("dataset", "build", "all", "--json").stdout)
+    assert made["dropped"] == {"held out for evaluation": len(held_out)}
 
 
 def test_a_command_that_cannot_be_loaded_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:

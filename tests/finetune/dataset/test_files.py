@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from finetune.dataset.example_files import read_splits
 from finetune.dataset.files import MOST_BYTES, FileSource, look_at
 from finetune.dataset.reading import LONGEST_RECORD
 from finetune.errors import DatasetError
@@ -311,6 +312,17 @@ def test_a_csv_row_of_another_length(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "place", "why"),
+    [('"question,answer', "line 1", "not CSV"), ("question,answer,Answer ", "line 1", "two columns are called answer")],
+)
+def test_a_csv_header_that_cannot_be_used(tmp_path: Path, header: str, place: str, why: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{header}\na,b,c\n", encoding="utf-8")
+    with pytest.raises(DatasetError, match=f"{place}: .*{why}"):
+        FileSource(path).check()
+
+
+@pytest.mark.parametrize(
     ("name", "content"), [("a.jsonl", ""), ("a.csv", "question,answer\n"), ("a.txt", "\n\n"), ("a.json", "[]")]
 )
 def test_an_empty_file(tmp_path: Path, name: str, content: str) -> None:
@@ -352,6 +364,12 @@ def test_the_first_of_ten_gigabytes_can_be_taken(huge: Path) -> None:
     with pytest.raises(DatasetError, match=f"line 101: the line is longer than {LONGEST_RECORD // 2**20} MiB"):
         read(huge, limit=101)
     assert look_at(huge).bytes > MOST_BYTES
+
+
+def test_ten_gigabytes_are_not_trained_on_either(huge: Path) -> None:
+    with pytest.raises(DatasetError, match=r"10\.0 GiB") as caught:
+        read_splits(huge)
+    assert "--limit" in caught.value.fix
 
 
 def test_half_a_character_becomes_a_question_mark_and_a_whole_one_stays(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
-from agent.errors import ModelError, ModelNotFound, StorageError
+from agent.errors import ModelError, ModelFileInvalid, ModelNotFound, ServerUnreachable, StorageError
 from finetune.errors import EvaluationError
 from finetune.evaluation.evaluate import BLOCK, Contender, Progress, compare, evaluate, latency
 from finetune.evaluation.items import Evaluation, EvaluationItem, ItemResult
@@ -94,6 +94,14 @@ def test_an_error_of_the_model_is_a_wrong_reply_with_its_reason() -> None:
     found = evaluate(always(ModelError("The model wrote a tool call that did not end.")), "", [item("a")]).results[0]
     assert found.scores["right"] == 0
     assert "did not end" in found.error
+
+
+@pytest.mark.parametrize("error", [ModelNotFound, ModelFileInvalid, ServerUnreachable])
+def test_where_no_model_answers_nothing_is_noted_as_a_wrong_reply(error: type[ModelError], tmp_path: Path) -> None:
+    results = tmp_path / "results.jsonl"
+    with pytest.raises(error):
+        evaluate(always(error("There is no model.")), "", [item("a")], results=results)
+    assert evaluate(always("x"), "", [item("a")], results=results).results[0].scores["right"] == 1
 
 
 def test_an_error_of_ours_is_not_taken_for_the_models() -> None:

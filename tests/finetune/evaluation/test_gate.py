@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,6 +112,35 @@ def test_what_no_item_measures_refuses_unless_it_is_optional() -> None:
     assert kinds(judged(scores(0.1), scores(0.9), replace(POLICY, primary=Guard("format"), guards=()))) == {
         ("missing", "format")
     }
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf, None])
+@pytest.mark.parametrize("metric", ["right", "f1", "words"])
+def test_figures_that_are_no_numbers_or_not_there_prove_nothing(metric: str, odd: float | None) -> None:
+    base, candidate = scores(0.2), scores(0.9, 0.9)
+    spoiled = [dict(one) for one in candidate]
+    for one in spoiled[: SIZE // 2]:
+        if odd is None:
+            del one[metric]
+        else:
+            one[metric] = odd
+    assert ("missing", metric) in kinds(judged(base, spoiled))
+    assert ("missing", metric) in kinds(judged(spoiled, candidate))
+    hopeless = [{**one, metric: math.nan} for one in candidate]
+    assert ("missing", metric) in kinds(judged(base, hopeless))
+
+
+def test_a_gain_of_nothing_but_rounding_is_none() -> None:
+    before = [{"right": value} for value in (0.1, 0.2, 0.3) * 10]
+    after = [{"right": value} for value in (0.2, 0.4, 0.0) * 10]
+    assert kinds(judged(before, after, replace(POLICY, guards=()))) == {("not better", "right")}
+
+
+def test_replies_to_other_items_are_not_judged() -> None:
+    base, candidate = evaluation(scores(0.5)), evaluation(scores(0.8), "new")
+    old = replace(candidate.results[0], digest="of the item as it was")
+    with pytest.raises(EvaluationError, match="q0"):
+        decide(base, replace(candidate, results=(old, *candidate.results[1:])), POLICY)
 
 
 def test_items_it_was_trained_on() -> None:

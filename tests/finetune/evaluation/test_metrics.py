@@ -8,7 +8,7 @@ import pytest
 
 from agent import prompts
 from finetune.errors import EvaluationError
-from finetune.evaluation.answer_metrics import abstains, declines, exact_match, f1, last_number, support
+from finetune.evaluation.answer_metrics import abstains, declines, exact_match, f1, last_number, recall, support
 from finetune.evaluation.call_metrics import call_scores, invalid, same_value
 from finetune.evaluation.format_checks import KINDS, passes
 from finetune.evaluation.items import Evaluation, EvaluationItem, ItemResult
@@ -113,6 +113,13 @@ def test_squad_compares_without_articles_case_and_punctuation() -> None:
     assert exact_match("in 1700", ["1700"]) == 0
     assert f1("in 1700", ["1700", "the year"]) == pytest.approx(2 / 3)
     assert f1("", ["1700"]) == 0
+
+
+def test_a_sentence_around_the_answer_costs_no_recall() -> None:
+    assert recall("The tank of the Delta 9 holds 9 litres.", ["9 litres"]) == 1
+    assert recall("9", ["9 litres", "nine"]) == 0.5
+    assert recall("9 9 9", ["99", "9 to 9"]) == pytest.approx(2 / 3)
+    assert recall("", ["9 litres"]) == recall("9 litres", [""]) == 0
 
 
 @pytest.mark.parametrize(

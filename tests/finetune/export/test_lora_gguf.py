@@ -201,6 +201,16 @@ def write_dora(folder):
     return write_peft(folder, tensors=lengths, use_dora=True)
 
 
+@pytest.mark.parametrize("patterns", ["alpha_pattern", "rank_pattern"])
+def test_a_scale_by_an_expression_is_refused_rather_than_passed_over(base, tmp_path, patterns):
+    folder = write_peft(tmp_path / "a", **{patterns: {r"layers\.(0|1)\..*q_proj": 4}})
+    with pytest.raises(AdapterInvalid, match="expression"):
+        lora_to_gguf(folder, base, tmp_path / "a.gguf")
+    lora_to_gguf(
+        write_peft(tmp_path / "b", **{patterns: {r"^model\.layers\.0\.mlp\.up_proj$": 4}}), base, tmp_path / "b.gguf"
+    )
+
+
 def test_a_full_disk_leaves_nothing(base, tmp_path, monkeypatch):
     from finetune.export import lora_gguf
 

@@ -87,6 +87,15 @@ def test_what_was_learned_before_stays_there_and_what_was_held_out_too() -> None
     assert len(second.test) > len(first.test), "of what is new, some is held out"
 
 
+def test_what_an_earlier_run_held_out_is_not_learned_from_where_it_cannot_be_held_out_again() -> None:
+    given = made(60)
+    learned, tested = ({key for one in part for key in questions_of(one)} for part in (given[:2], given[2:4]))
+    joined = [replace(one, group="one thread") if at < 4 else one for at, one in enumerate(given)]
+    divided = hold_out(joined, Earlier(frozenset(learned), frozenset(tested)))
+    assert {one.key for one in given[:4]} & {one.key for one in divided.train} == learned
+    assert "2 questions that an earlier run held out" in divided.notes[0]
+
+
 LONG = "down to the water and over the bridge and then along the wall to the gate"
 
 

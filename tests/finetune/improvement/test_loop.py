@@ -6,8 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from finetune.errors import (
     TooLittleFeedback,
 )
 from finetune.improve import Improvement
-from finetune.improvement import measuring
+from finetune.improvement import measuring, promotion
 from finetune.improvement.feedback import LEAST_LEARNED, LEAST_TESTED, signals
 from finetune.improvement.folder import alone, latest, runs, unfinished
 from finetune.registry import AdapterRegistry
@@ -66,6 +67,34 @@ def test_the_loop_learns_measures_and_serves_what_is_better(settings: Settings) 
     record = AdapterRegistry(settings.adapters_folder).verify("mine-1")
     assert record.provenance.dataset == done.run.facts["dataset"]
     assert (done.run.verdict / "verdict.md").is_file()
+
+
+def test_a_data_set_that_was_changed_is_not_judged_by(settings: Settings) -> None:
+    done = loop.improvement(settings)
+    done.go()
+    path = done.run.dataset / "test.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").replace("grove 1", "quarry 1"), encoding="utf-8")
+    with pytest.raises(DatasetError, match="changed since"):
+        done.items()
+
+
+@pytest.mark.parametrize("how", ["run", "store"])
+def test_what_is_promoted_while_another_is_being_checked_is_not_replaced(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    done = loop.improvement(settings)
+    done.go()
+    registry = AdapterRegistry(settings.adapters_folder)
+    registry.add("other", settings.adapters_folder / "mine-1", settings.home / "base.gguf")
+
+    def meanwhile(*_: object) -> None:
+        registry.promote("other", force=True, reason="on another page")
+
+    module = "improve" if how == "run" else "improvement.promotion"
+    monkeypatch.setattr(f"finetune.{module}.check_still_served", meanwhile)
+    with pytest.raises(EvaluationError, match="served has changed"):
+        done.promote() if how == "run" else promotion.promote(settings, "mine-1")
+    assert served(settings) == "other"
 
 
 def test_what_is_held_out_is_not_learned_from(settings: Settings) -> None:
@@ -253,6 +282,14 @@ def test_one_run_at_a_time(settings: Settings) -> None:
         pass
     with alone(settings.home):
         pass
+
+
+def test_a_look_at_whether_a_run_is_at_work_turns_none_away(settings: Settings) -> None:
+    with ExitStack() as looking:
+        looking.enter_context(alone(settings.home))
+        threading.Timer(0.2, looking.pop_all().close).start()
+        with alone(settings.home):
+            pass
 
 
 @pytest.mark.parametrize("writes", range(9))

@@ -28,6 +28,12 @@ def test_the_larger_kind_decides_and_the_other_is_guarded(short: int, long: int,
     assert [one.required for one in guarded] == [False]
 
 
+def test_a_suite_that_was_not_asked_is_asked_for_all_the_same() -> None:
+    policy = policy_for(own_items(answers(20, 7)))
+    assert {guard.suite for guard in policy.guards if guard.required} >= {"tools", "lookups", "formats", "refusals"}
+    assert {"yours", "tools", "lookups", "formats", "refusals", "general"} <= set(policy.suites)
+
+
 @pytest.mark.parametrize("count", [1, 5, 7, 13, 30])
 def test_a_few_short_answers_that_did_not_change_pass_and_some_that_fell_do_not(count: int) -> None:
     policy = policy_for(own_items(answers(count, count + 20)))

@@ -22,6 +22,8 @@ from finetune.training.options import TrainingOptions
 from finetune.training.preferences import (
     balanced,
     dpo,
+    gather_pairs,
+    gather_thumbs,
     kto,
     last_reply,
     pair_of,
@@ -160,6 +162,20 @@ def test_a_pair_is_taken_where_the_replies_first_differ() -> None:
     assert found is not None and (reply(found[0]), reply(found[1])) == ("Cold.", "Warm.")
     assert pair_of(renderer, Example((asked, spoken), TOOLS, rejected=spoken)) is None
     assert len(last_reply(renderer, Example((asked, spoken, asked, call), TOOLS))) == 1
+
+
+def test_a_reply_that_says_nothing_is_left_out_and_counted() -> None:
+    renderer = Renderer.of(tiny_base())
+    asked = {"role": "user", "content": "Weather in Oslo?"}
+    spoken, silent = ({"role": "assistant", "content": text} for text in ("Cold.", ""))
+    pairs = [Example((asked, spoken), rejected=other) for other in (silent, spoken | {"content": "Warm."})]
+    notes: list[str] = []
+    assert len(gather_pairs(renderer, pairs, 999, notes)) == 1 and notes[0].startswith("1 of 2 examples")
+    thumbs = [Example((asked, silent), label=False), Example((asked, spoken), label=True)]
+    assert len(gather_thumbs(renderer, thumbs, 999, notes)) == 1 and "say nothing" in notes[1]
+    unknown = {"role": "assistant", "content": "", "tool_calls": [{"name": "nowhere", "arguments": {}}]}
+    with pytest.raises(DatasetError, match="not of the form"):
+        pair_of(renderer, Example((asked, spoken), TOOLS, rejected=unknown))
 
 
 def test_dpo_is_the_papers_formula(tmp_path: Path) -> None:

@@ -19,8 +19,10 @@ pytest.importorskip("peft")
 pytest.importorskip("accelerate")
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from agent.errors import StorageError
 from finetune.errors import BaseMismatch, DatasetError, RecipeError, TrainingDiverged, TrainingInterrupted
 from finetune.recipes import build, carry_out
 from finetune.schema import DatasetSplits, Example, TokenSequence
@@ -161,6 +163,20 @@ def test_data_that_nothing_can_be_learned_from_is_refused(tmp_path: Path, exampl
         build("lora", job(tmp_path / "run", splits=DatasetSplits(examples)), OPTIONS).setup()
     assert said in str(caught.value) and "Nothing was trained" in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("writer", "kind"), [("save_file", SafetensorError), ("torch.save", RuntimeError)])
+def test_a_disk_that_fills_up_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: str, kind: type[Exception]
+) -> None:
+    def full(*_: object) -> None:
+        raise kind("I/O error: No space left on device")
+
+    monkeypatch.setattr(f"finetune.training.loop.{writer}", full)
+    chosen = build("lora", job(tmp_path / "run"), OPTIONS | {"steps": 1})
+    chosen.setup()
+    with pytest.raises(StorageError, match="No space left"):
+        chosen.train()
 
 
 def test_the_time_budget_holds_and_the_schedule_ends_with_it(tmp_path: Path) -> None:

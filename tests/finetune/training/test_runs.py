@@ -9,9 +9,11 @@ import pytest
 from agent.errors import StorageError
 from finetune.dataset.example_files import read_splits
 from finetune.errors import BaseMismatch, DatasetError, RecipeError
+from finetune.schema import DatasetSplits, Example
 from finetune.training import runs
 from finetune.training.checkpoints import checkpoints, latest, write_checkpoint
-from finetune.training.runs import Identity, check_space, open_run, read_record
+from finetune.training.job import Job
+from finetune.training.runs import Identity, Run, check_space, open_run, read_record
 from finetune.training.tracking import JsonLines, check_trackers, read_metrics
 
 ONE = Identity("lora", "b" * 64, "d" * 64, {"rank": 4, "training": {"seed": 0}})
@@ -92,6 +94,22 @@ def test_a_checkpoint_that_fails_halfway_leaves_no_trace(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
 
 
+def test_the_lineage_lies_beside_a_result_before_the_run_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(self: Run, **values: object) -> None:
+        raise KeyboardInterrupt
+
+    run = open_run(tmp_path / "run", ONE)
+    (run.folder / "adapter").mkdir()
+    monkeypatch.setattr(Run, "note", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run.finish(run.folder / "adapter")
+    assert open_run(run.folder, ONE).result is None
+    beside = read_record(run.folder / "adapter")
+    assert beside is not None and (beside["base"], beside["state"]) == (ONE.base, "done")
+
+
 def test_an_unfinished_checkpoint_of_a_killed_run_is_not_taken(tmp_path: Path) -> None:
     _fill(tmp_path / ".new-00000006")
     assert latest(tmp_path) is None
@@ -136,6 +154,22 @@ def test_a_line_that_is_no_example_is_refused_by_its_number(tmp_path: Path, line
     (tmp_path / "train.jsonl").write_text(f'{{"messages": []}}\n{line}\n')
     with pytest.raises(DatasetError, match="line 2"):
         read_splits(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("examples", "said"),
+    [
+        ([], "no example"),
+        ([({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"})], "a single example"),
+        ([({"role": "user", "content": "a"},)] * 9, "None of the 9 examples has an assistant's message"),
+    ],
+)
+def test_what_nothing_can_be_learned_from_is_refused_before_the_model_is_read(
+    tmp_path: Path, examples: list[tuple[dict[str, str], ...]], said: str
+) -> None:
+    splits = DatasetSplits(tuple(map(Example, examples)))
+    with pytest.raises(DatasetError, match=said):
+        Job(splits, tmp_path, tmp_path / "there is no such model.gguf").load_base()
 
 
 def test_no_data_is_refused(tmp_path: Path) -> None:
