@@ -16,6 +16,7 @@ from tests.e2e.browser.workbench import Workbench
 def remembered(bench: Workbench, text: str) -> int:
     """How often a text stands on the page of what is remembered."""
     bench.go("Memory")
+    bench.settled()
     return bench.page.get_by_role("main").get_by_text(text).count()
 
 

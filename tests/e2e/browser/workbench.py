@@ -94,6 +94,10 @@ class Workbench:
         self.finished(before + 1)
         return self.answer.inner_text()
 
+    def settled(self) -> None:
+        """Wait until the page is drawn to its end."""
+        expect(self.page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
     def go(self, title: str) -> None:
         """Open a page by the navigation."""
         self.page.get_by_role("link", name=labelled(title)).first.click()
