@@ -13,7 +13,7 @@ from pathlib import Path
 
 from agent.export import as_json as json_export
 from agent.export import as_markdown as markdown_export
-from agent.phrasing import LEGEND, SIGNS, counted, one_line
+from agent.phrasing import LEGEND, SIGNS, counted, one_line, shown_path
 from agent.schema import Citation, Turn
 from knowledge.schema import Passage
 from ui.escape import escaped
@@ -197,9 +197,10 @@ def _summary(number: str, source: str, heading: str, locator: str) -> str:
 
 
 def _passage(exact: str, source: str) -> str:
+    where = shown_path(source) if Path(source).is_absolute() else source  # else an address, or a name for visitors
     return (
         f'<div class="r-inside"><div class="r-passage" dir="auto" {_SCROLLS} aria-label="Passage">{exact}</div>'
-        f'<p class="r-path">{escaped(source)}</p></div>'
+        f'<p class="r-path">{escaped(where)}</p></div>'
     )
 
 

@@ -183,7 +183,8 @@ class Handlers:
         if not thread and (opened := self._opened.get(str(request.session_hash))) is not None:
             thread = opened.thread  # Gradio forgets its values while a computer sleeps; the page still shows them
         if not question.strip():
-            return self._say("Write a question first.")
+            said = "The question stays as it was." if editing else "Write a question first."
+            return {self._show.editing: "", **self._say(said)}
         self._host.count_question(desk)
         live = desk.fork(thread, editing, question) if editing else desk.ask(thread, question)
         return self._open(desk, live.thread_id, request) | {self._show.question: "", self._show.notice: ""}
@@ -198,8 +199,9 @@ class Handlers:
             return self._open(desk, thread, request)
         if act == "edit":
             question = desk.turn(thread, turn).question
-            said = self._say("Change the question and send it. The conversation so far stays as it is.")
-            return {self._show.editing: turn, self._show.question: question, **said}
+            said = "Change the question and send it, or empty the field and send it to leave the question as it is. "
+            said += "The conversation so far stays as it is."
+            return {self._show.editing: turn, self._show.question: question, **self._say(said)}
         return self._judge(desk, thread, what)
 
     def _judge(self, desk: VisitorDesk, thread: str, what: tuple[str, str, str]) -> Updates:

@@ -55,10 +55,12 @@ def fresh(request: pytest.FixtureRequest) -> Iterator[None]:
     if "served" not in request.fixturenames:
         yield
         return
-    from ui.share_parts.limits import LoginGuard
+    from ui.share_parts.gate import REQUESTS_PER_MINUTE
+    from ui.share_parts.limits import LoginGuard, TokenBuckets
 
     served: Served = request.getfixturevalue("served")
     served.door.guard = LoginGuard()
+    served.door.requests = TokenBuckets(REQUESTS_PER_MINUTE, REQUESTS_PER_MINUTE)
     served.model.script.clear()
     served.model._after_first = None
     yield

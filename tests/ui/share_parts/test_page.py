@@ -94,6 +94,16 @@ def test_an_earlier_question_is_edited_in_a_conversation_of_its_own(
     assert len(page.threads) == 2
 
 
+def test_a_question_that_is_emptied_stays_as_it_was(served: Served, open_page: Callable[..., Page]) -> None:
+    served.model.script += [BLUE, "The house was built in 1901 by Ada Byron."]
+    page = open_page().click("enter").click("ask", ASKED)
+    page.act("edit", page.turns[0])
+    page.click("ask", " ")
+    assert "stays as it was" in page.notice
+    page.click("ask", "When was the house built?")
+    assert len(page.turns) == 2 and len(page.threads) == 1
+
+
 def test_answering_again_replaces_the_last_answer(served: Served, open_page: Callable[..., Page]) -> None:
     served.model.script += [BLUE, "The house was built in 1901 by Ada Byron."]
     page = open_page().click("enter").click("ask", ASKED)
