@@ -41,7 +41,7 @@ def get_desk() -> Desk:
     return open_desk()
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(show_spinner=False, on_release=lambda records: records.close())
 def get_records() -> Records:
     """The turns and feedback of the desk's database, for reading what is not about one thread.
 
