@@ -6,17 +6,15 @@ about a tenth of LoRA's.
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.errors import StorageError
-from finetune.errors import RecipeError, refusal_of
+from finetune.errors import RecipeError
 from finetune.training.job import Job
 from finetune.training.options import TrainingOptions, what_is_learned
-from finetune.training.runs import Identity
+from finetune.training.runs import Identity, whole_folder
 from finetune.training.tracking import check_trackers
 
 if TYPE_CHECKING:
@@ -69,21 +67,9 @@ class Full:
         Raises:
             StorageError: the disk refused.
         """
-        from safetensors import SafetensorError
-
         target = self.job.out / "model"
-        work = target.with_name(f".{target.name}.new")
-        try:
-            shutil.rmtree(work, ignore_errors=True)
+        with whole_folder(target, "model") as work:
             self.model.requires_grad_(False).save_pretrained(work)
             (work / "tokenizer.json").write_text(self.base.tokenizer.to_str(pretty=True), encoding="utf-8")
             (work / "chat_template.jinja").write_text(self.base.template, encoding="utf-8")
-            shutil.rmtree(target, ignore_errors=True)
-            work.rename(target)
-        except (OSError, SafetensorError) as error:
-            raise StorageError(
-                f"The model could not be written to {target}: {refusal_of(error)}.",
-                kept="The run's last checkpoint is whole.",
-                fix="Make room there, then give the same command again: only the saving is left.",
-            ) from error
         return self.run.finish(target)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.errors import StorageError
-from finetune.errors import AdapterInvalid, AdapterMissing, BaseMismatch, refusal_of
-from finetune.training.runs import read_record
+from finetune.errors import AdapterInvalid, AdapterMissing, BaseMismatch
+from finetune.training.runs import read_record, whole_folder
 
 if TYPE_CHECKING:
     from finetune.training.base_model import BaseModel
@@ -97,28 +95,16 @@ def write_adapter(model: Any, target: Path, base: BaseModel) -> Path:
         StorageError: the disk refused.
     """
     from peft import get_peft_model_state_dict
-    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    work = target.with_name(f".{target.name}.new")
     weights = get_peft_model_state_dict(model, save_embedding_layers=False)
     config = model.peft_config["default"]
     config.base_model_name_or_path, config.inference_mode = base.path.stem, True
     if getattr(config, "target_modules", None):
         config.target_modules = sorted(config.target_modules)  # a set has another order in each process
-    try:
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
+    with whole_folder(target, "adapter") as work:
         save_file({name: one.detach().cpu().contiguous() for name, one in weights.items()}, work / WEIGHTS)
         config.save_pretrained(str(work))
-        shutil.rmtree(target, ignore_errors=True)
-        work.rename(target)
-    except (OSError, SafetensorError) as error:
-        raise StorageError(
-            f"The adapter could not be written to {target}: {refusal_of(error)}.",
-            kept="The run's last checkpoint is whole.",
-            fix="Make room there, then give the same command again: only the saving is left.",
-        ) from error
     return target
 
 

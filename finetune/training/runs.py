@@ -12,14 +12,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agent import adapters
 from agent.errors import StorageError
-from finetune.errors import BaseMismatch, RecipeError
+from finetune.errors import BaseMismatch, RecipeError, refusal_of
 from finetune.training.checkpoints import remove_checkpoints
 
 RECORD = "run.json"
@@ -189,6 +190,34 @@ def check_space(folder: Path, parameters: int) -> None:
             kept="Nothing was trained.",
             fix="Make room, or name a folder on another disk with --out.",
         )
+
+
+@contextmanager
+def whole_folder(target: Path, what: str) -> Iterator[Path]:
+    """A new folder to write the result of a run into, which takes the place of `target` at the end.
+
+    Args:
+        target: where the result belongs.
+        what: is written, as an error names it.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    from safetensors import SafetensorError
+
+    work = target.with_name(f".{target.name}.new")
+    try:
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        yield work
+        shutil.rmtree(target, ignore_errors=True)
+        work.rename(target)
+    except (OSError, SafetensorError) as error:
+        raise StorageError(
+            f"The {what} could not be written to {target}: {refusal_of(error)}.",
+            kept="The run's last checkpoint is whole.",
+            fix="Make room there, then give the same command again: only the saving is left.",
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> None:
