@@ -52,8 +52,8 @@ def common(learned: int = 40, held_out: int = 48) -> Common:
     """The examples; `learned` of the desk's, and others in proportion."""
     from finetune.default import mix, talk
     from finetune.default.families import generate
+    from finetune.default.lookups import lookups
     from finetune.default.tool_files import load_families
-    from finetune.improvement.lookups import lookups
 
     tools = [tool for tool in load_families() if not mix.is_held_out(tool)]
     kinds: dict[str, list[Example]] = {}

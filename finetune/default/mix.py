@@ -13,7 +13,8 @@ from dataclasses import replace
 from itertools import islice
 
 from finetune import suites
-from finetune.default import sources, talk
+from finetune.dataset.splits import held_out_in
+from finetune.default import lookups, sources, talk
 from finetune.default.families import generate
 from finetune.default.public_data import chance_of
 from finetune.default.sources.boxes import content_words
@@ -24,6 +25,7 @@ from finetune.schema import DatasetSplits, Example, Message
 SHARES: Mapping[str, int] = {
     "families": 3600,
     "talk": 700,
+    "lookups": 500,
     "snips": 250,
     "seal_tools": 450,
     "sgd": 250,
@@ -39,6 +41,7 @@ _RUN = 12  # neighbours that stay together: about a box
 _HELD_OUT = 12  # one tool family in so many is for development alone
 _DEV = 160
 _MOST = 1_000_000  # more examples of families than anybody trains on
+_MOST_LOOKUPS = 20_000
 
 
 def mix(seed: int = 0, scale: float = 1.0) -> DatasetSplits:
@@ -59,8 +62,8 @@ def mix(seed: int = 0, scale: float = 1.0) -> DatasetSplits:
     alike = [content_words(question_of(item.messages)) for name in suites.BUILT_IN for item in suites.load_suite(name)]
     train: list[Example] = []
     for name, share in SHARES.items():
-        new = (one for one in _drawn(name, learned, seed) if one.key not in asked and not gives_away(one, alike))
-        train += islice(new, round(share * scale))
+        new = (one for one in _drawn(name, learned, seed) if not gives_away(one, alike))
+        train += islice((one for one in new if not held_out_in([one], asked)), round(share * scale))
     return DatasetSplits(tuple(train), dev)
 
 
@@ -94,6 +97,9 @@ def _drawn(name: str, tools: Sequence[ToolFamily], seed: int) -> Iterator[Exampl
     """The examples of a source, in runs of neighbours from all over it."""
     if name == "families":
         yield from generate(tools, seed, _MOST, chat_questions(seed))
+        return
+    if name == "lookups":
+        yield from lookups.lookups(seed, _MOST_LOOKUPS)
         return
     found = talk.examples(seed) if name == "talk" else list(sources.examples(name, seed))
     runs = [found[start : start + _RUN] for start in range(0, len(found), _RUN)]

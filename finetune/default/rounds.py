@@ -43,6 +43,7 @@ OPTIONS: Mapping[str, Any] = {
 LICENCES: Mapping[str, str] = {
     "families": "written for Ratchet",
     "talk": "written for Ratchet",
+    "lookups": "written for Ratchet",
     "snips": "SNIPS, CC0",
     "seal_tools": "Seal-Tools, Apache-2.0",
     "sgd": "Schema-Guided Dialogue, CC BY-SA 4.0",
@@ -148,8 +149,9 @@ def package(
     from finetune.registry import CARD, MANIFEST, AdapterRegistry
 
     learned = last_adapter(out, rounds)
-    digests = [load(out / f"round-{number}" / "data").digest for number in range(1, len(rounds) + 1)]
-    options = {**OPTIONS, "rounds": " then ".join(map(_in_words, rounds))}
+    folders = [out / f"round-{number}" for number, _ in enumerate(rounds, 1)]
+    digests = [load(folder / "data").digest for folder in folders]
+    options = {**OPTIONS, "rounds": " then ".join(map(_in_words, rounds, folders))}
     about = Provenance(", ".join(digests), RECIPE, options, rounds[-1].seed, dict(metrics))
     with tempfile.TemporaryDirectory() as made:
         registry = AdapterRegistry(Path(made))
@@ -172,8 +174,13 @@ def _sources() -> str:
     )
 
 
-def _in_words(one: Round) -> str:
-    return f"seed {one.seed} at scale {one.scale:g} with learning rate {one.learning_rate:g}"
+def _in_words(one: Round, folder: Path) -> str:
+    """A round, and how far it came in the time that it was given."""
+    from finetune.training.runs import read_record
+
+    steps = (read_record(folder / "run") or {}).get("outcome", {}).get("steps")
+    came = f", {steps} steps" if steps else ""
+    return f"seed {one.seed} at scale {one.scale:g} with learning rate {one.learning_rate:g}{came}"
 
 
 def carry_out(

@@ -13,16 +13,16 @@ from functools import cache
 from finetune.dataset.splits import held_out_in
 from finetune.default import mix
 from finetune.default.families import generate
+from finetune.default.lookups import lookups
 from finetune.default.tool_files import load_families
 from finetune.evaluation.items import EvaluationItem
-from finetune.improvement.lookups import lookups
 from finetune.schema import Example
 from finetune.suites import BUILT_IN, load_suite
 from finetune.suites.own import own_suite
 
 FEWEST = 64
-_CALLS = 0.65  # share of examples about tools; the others are conversation
-_LOOKUPS = 0.15  # and answers from passages
+_CALLS = 0.5  # share of examples about tools; the others are conversation
+_LOOKUPS = 0.35  # and answers from passages, which most feedback is about
 _OWN_SEED = 1_000_003  # rehearsal's; the default adapter's training uses small ones
 _TEST_SEED = 7_000_003
 _RUN = 6  # neighbours that share tools stay together

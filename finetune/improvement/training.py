@@ -13,6 +13,7 @@ from finetune.training.installed import check_torch, share_cores
 if TYPE_CHECKING:
     from finetune.improvement.options import ImproveOptions
     from finetune.schema import DatasetSplits, Example
+    from finetune.training.base_model import BaseModel
     from finetune.training.job import Job
     from finetune.training.progress import Progress
 
@@ -104,6 +105,16 @@ def _run(recipe: str, job: Job, options: dict[str, Any]) -> tuple[Path, dict[str
     return chosen.save(), outcome
 
 
+def prompts_of(base: BaseModel, examples: Sequence[Example]) -> list[str]:
+    """What the model sees before the first answer of each of some examples, chat marks included."""
+    from finetune.training.formatting import Renderer
+
+    renderer = Renderer.of(base)
+    sequences = [sequence for example in examples[: 2 * _CHECKED] for sequence in renderer.render(example)[:1]]
+    asked = [list(one.ids)[: list(one.targets).index(True)] for one in sequences[:_CHECKED]]
+    return [base.tokenizer.decode(ids, skip_special_tokens=False) for ids in asked]
+
+
 def check_conversion(base: Path, folder: Path, adapter: Path, examples: Sequence[Example]) -> str:
     """Compare the trained adapter in PyTorch with the converted one in llama.cpp.
 
@@ -121,13 +132,9 @@ def check_conversion(base: Path, folder: Path, adapter: Path, examples: Sequence
     """
     from finetune.export.check import check_answers
     from finetune.training.base_model import load_base
-    from finetune.training.formatting import Renderer
 
     loaded = load_base(base)
-    renderer = Renderer.of(loaded)
-    sequences = [sequence for example in examples[: 2 * _CHECKED] for sequence in renderer.render(example)[:1]]
-    asked = [list(one.ids)[: list(one.targets).index(True)] for one in sequences[:_CHECKED]]
-    prompts = [loaded.tokenizer.decode(ids, skip_special_tokens=False) for ids in asked]
+    prompts = prompts_of(loaded, examples)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # what PEFT asks it is old
         found = check_answers(loaded, folder, (base, adapter), prompts, tokens=_CHECKED_TOKENS).require(_ALIKE)

@@ -109,9 +109,10 @@ def says(text: str, argument: Argument, value: Any, pools: Pools) -> bool:
         return argument.spec[str(value)] in text
     if argument.kind == "pool" and argument.spec in MADE:
         return made_is_in(text, argument.spec, value)
-    if argument.kind == "pool" and isinstance(value, str):
-        return any(said.value == value and said.text in text for said in pools.listed(argument.spec)) or value in text
-    return str(value) in text or number_is_in(text, value)
+    listed = pools.listed(argument.spec) if argument.kind == "pool" else ()
+    if any(str(said.value) == str(value) and said.text in text for said in listed):
+        return True
+    return str(value) in text or (not isinstance(value, str) and number_is_in(text, value))
 
 
 def number_is_in(text: str, value: Any) -> bool:

@@ -11,7 +11,7 @@ from finetune.default import mix as module
 from finetune.default import talk
 from finetune.default.mix import gives_away
 from finetune.default.sources.boxes import answered, asked, called, content_words
-from finetune.schema import Example
+from finetune.schema import Example, Message
 
 _ITEMS = [content_words("How many days does a week have?"), content_words("Who painted the Mona Lisa?")]
 
@@ -46,6 +46,19 @@ def test_the_mix_drops_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_drawn", drawn)
     monkeypatch.setattr(module, "evaluation_keys", frozenset)
     assert {one.source for one in module.mix(scale=0.1).train} == {"kept"}
+
+
+def test_a_dialogue_on_the_way_to_which_an_item_is_asked_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    item = suites.load_suite("general", 1)[0]
+    more: tuple[Message, ...] = (
+        *item.messages,
+        {"role": "assistant", "content": "x"},
+        {"role": "user", "content": "Name a small harbour in Brittany."},
+        {"role": "assistant", "content": "Le Conquet."},
+    )
+    monkeypatch.setattr(module, "_drawn", lambda name, tools, seed: iter([Example(more, (), "leak")]))
+    monkeypatch.setattr(module, "evaluation_keys", lambda: frozenset({item.key}))
+    assert module.mix(scale=0.1).train == ()
 
 
 def test_our_own_dialogues_hardly_ask_what_the_suites_ask() -> None:

@@ -77,11 +77,13 @@ def test_what_ships_is_what_was_learned_and_is_found_by_the_model(
     base, out, target = write_base(tmp_path / "base.gguf"), tmp_path / "out", tmp_path / "shipped"
     for number, _ in enumerate(jobs(out, TWO), 1):
         learn(out, number)
+    (out / "round-2" / "run" / "run.json").write_text(json.dumps({"outcome": {"steps": 335}}))
     record = package(out, base, target, {"tools: exact": 0.5}, TWO)
     assert sorted(path.name for path in target.iterdir()) == sorted(SHIPPED)
     assert json.loads((target / "adapter.json").read_text())["files"] == record.files
     card = (target / "card.md").read_text()
     assert "seed 1 at scale 0.5" in card and "seed 2 at scale 1" in card and "tools: exact" in card
+    assert card.count(" steps") == 1 and ", 335 steps" in card
     assert len(record.provenance.dataset.split(", ")) == 2
     monkeypatch.setattr("agent.adapters._FOLDER", target)
     served = choose_adapter("", base, None, bundled=True)

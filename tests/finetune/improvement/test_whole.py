@@ -10,10 +10,10 @@ import pytest
 from agent.config import load_settings
 from agent.records import Records
 from agent.schema import Turn
+from finetune.default.lookups import lookups
 from finetune.improve import Improvement
 from finetune.improvement.feedback import signals
 from finetune.improvement.folder import begin
-from finetune.improvement.lookups import lookups
 from finetune.improvement.options import ImproveOptions
 from finetune.improvement.watching import Watcher
 from finetune.registry import AdapterRegistry
