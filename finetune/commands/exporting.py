@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast, get_args
 
 import typer
 
@@ -19,9 +19,16 @@ from agent.cli.seam import Json, invocation
 
 if TYPE_CHECKING:
     from agent.config import Settings
+    from finetune.export.check import Agreement
     from finetune.export.merge import Merged
 
+Merge: TypeAlias = tuple[Path, Path, Path]  # the base, the adapter in PEFT's files, and what to write
+
 FORMATS = ("gguf", "merged", "ollama", "checkpoint")
+_FINE = ("F32", "F16", "Q8_0")  # other blocks round so much that answers may well differ
+_QUESTIONS, _TOKENS = 8, 16  # that a merged model is compared by, and tokens of each answer
+_ALIKE = 0.6  # share that must agree: a mistake in merging leaves next to none
+_SEED = 7_000_033  # of questions that no training has seen
 
 
 def register(app: typer.Typer) -> None:
@@ -60,6 +67,11 @@ def export(
     stdout().print(foreign(f"✓ {shown_path(target)}"))
     if written.get("rounding", 0) > 1:
         err().print(foreign(f"{kind} rounds away more than was learned ({written['rounding']:.1f} times): take F16."))
+    if "prompts" in written:
+        stdout().print(
+            f"  {written['same']} of {written['prompts']} answers are those of the model with the adapter beside it, "
+            "or part from them where two tokens are as likely"
+        )
     if form == "ollama":
         stdout().print(foreign(f"Create it with: ollama create {name} -f {shown_path(target / 'Modelfile')}"))
 
@@ -76,22 +88,18 @@ def _written(settings: Settings, name: str, form: str, target: Path, kind: str) 
             raise ExportError(f"{name} cannot be served as an adapter (DoRA).", fix="Take --format merged.")
         _copy(folder / FILE, target)
         return {}
+    served = (base, folder / FILE) if (folder / FILE).is_file() else None  # DoRA is no adapter to be served
     with _peft_files(folder, base) as files:
         if form == "checkpoint":
-            from finetune.export.merge import merge_to_checkpoint
-            from finetune.training.base_model import dequantized
-            from finetune.training.installed import check_torch
-
-            check_torch()
-            return _facts(merge_to_checkpoint(base, dequantized(base, settings.models_folder), files, target))
+            return _checkpoint(settings, (base, files, target), served)
         if form == "merged":
-            return _facts(_merged(base, files, target, kind))
+            return _merged((base, files, target), kind, served)
         from finetune.export.modelfile import write_modelfile
 
         model = target / f"{name}-{kind}.gguf"
-        merged = _merged(base, files, model, kind)
+        facts = _merged((base, files, model), kind, served)
         write_modelfile(model)
-        return _facts(merged)
+        return facts
 
 
 def _folder(settings: Settings, name: str) -> Path:
@@ -119,21 +127,80 @@ def _peft_files(folder: Path, base: Path) -> Iterator[Path]:
         yield gguf_to_peft(folder / FILE, base, Path(made) / "adapter")
 
 
-def _merged(base: Path, files: Path, target: Path, kind: str) -> Merged:
-    """A merged model; K-quants are made from one of 16 bits."""
+def _merged(merge: Merge, kind: str, served: tuple[Path, Path] | None) -> dict[str, Any]:
+    """Write a merged model, K-quants from one of 16 bits; and ask it and what is served the same."""
     from finetune.export.gguf_models import WeightType
     from finetune.export.merge import merge_to_gguf
     from finetune.export.quantize import quantize
 
+    base, files, target = merge
     if kind in get_args(WeightType):
-        return merge_to_gguf(base, files, target, cast(WeightType, kind))
-    between = target.with_name(f".{target.name}.f16")
+        merged = merge_to_gguf(base, files, target, cast(WeightType, kind))
+    else:
+        between = target.with_name(f".{target.name}.f16")
+        try:
+            merged = merge_to_gguf(base, files, between, "F16")
+            quantize(between, target, kind)
+        finally:
+            between.unlink(missing_ok=True)
+    if served is None:
+        return _facts(merged)
     try:
-        merged = merge_to_gguf(base, files, between, "F16")
-        quantize(between, target, kind)
-    finally:
-        between.unlink(missing_ok=True)
-    return merged
+        return _facts(merged) | _agreement(check_merged(served, target), kind in _FINE and merged.rounding <= 1)
+    except BaseException:
+        target.unlink(missing_ok=True)  # nobody knows what it says
+        raise
+
+
+def check_merged(served: tuple[Path, Path], merged: Path) -> Agreement:
+    """Put some questions about passages to the served model and to the merged one; see `finetune.export.check`."""
+    from finetune.default.lookups import lookups
+    from finetune.export.check import check_merged as check
+
+    asked = [example.messages[0] for example in lookups(_SEED, _QUESTIONS)]
+    return check(served, merged, ["\n\n".join([one["content"], *one["passages"]]) for one in asked])
+
+
+def _checkpoint(settings: Settings, merge: Merge, served: tuple[Path, Path] | None) -> dict[str, Any]:
+    """Write a merged checkpoint; and ask it in PyTorch, and what is served in llama.cpp, the same."""
+    from finetune.default.lookups import lookups
+    from finetune.export.check import check_answers
+    from finetune.export.merge import merge_to_checkpoint
+    from finetune.improvement.training import prompts_of
+    from finetune.training.base_model import dequantized, load_base
+    from finetune.training.installed import check_torch
+
+    check_torch()
+    base, files, target = merge
+    merged = merge_to_checkpoint(base, dequantized(base, settings.models_folder), files, target)
+    if served is None:
+        return _facts(merged)
+    try:
+        loaded = load_base(base, settings.models_folder, target)
+        prompts = prompts_of(loaded, lookups(_SEED, _QUESTIONS))
+        return _facts(merged) | _agreement(check_answers(loaded, None, served, prompts, tokens=_TOKENS), True)
+    except BaseException:
+        shutil.rmtree(target)  # nobody knows what it says
+        raise
+
+
+def _agreement(found: Agreement, required: bool) -> dict[str, Any]:
+    """How many answers agree.
+
+    Raises:
+        ExportError: too few do, where that is required.
+    """
+    from finetune.errors import ExportError
+    from finetune.export.check import ROUNDED
+
+    same = found.prompts - len(found.beyond(ROUNDED))
+    if required and same < _ALIKE * found.prompts:
+        raise ExportError(
+            f"The merged model answers differently: {same} of {found.prompts} answers are those of the adapter.",
+            kept="Nothing was written; the adapter is untouched.",
+            fix="Take --format gguf, which needs no merging, and report this.",
+        )
+    return {"same": same, "prompts": found.prompts}
 
 
 def _copy(source: Path, target: Path) -> None:

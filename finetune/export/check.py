@@ -7,6 +7,7 @@ mistake.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,10 @@ from finetune.errors import ExportError
 if TYPE_CHECKING:
     from finetune.training.base_model import BaseModel
 
+_LIKELIEST = 8  # tokens in each place whose probability is asked for
+_ENDED = -1  # in place of a token: the answer was over
 TIE = 0.1  # difference of log-probabilities below which rounding decides
+ROUNDED = 0.5  # the same where merged weights were rounded once more
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,11 @@ class Agreement:
     @property
     def unexplained(self) -> tuple[Parting, ...]:
         """Those that are no near tie."""
-        return tuple(one for one in self.partings if one.margin > TIE)
+        return self.beyond(TIE)
+
+    def beyond(self, margin: float) -> tuple[Parting, ...]:
+        """Those where the one token was likelier than the other by more than this."""
+        return tuple(one for one in self.partings if one.margin > margin)
 
     def require(self, least: float = 0.95) -> Agreement:
         """Itself, if the answers agree.
@@ -116,6 +124,54 @@ def check_answers(
     return Agreement(len(prompts), tokens, tuple(partings))
 
 
+def check_merged(served: tuple[Path, Path], merged: Path, questions: Sequence[str], *, tokens: int = 16) -> Agreement:
+    """Put questions to a base with its adapter and to the model merged from both, in llama.cpp.
+
+    Args:
+        served: GGUF model and GGUF adapter.
+        merged: GGUF model.
+        questions: each the first of a conversation.
+        tokens: longest answer.
+
+    Returns:
+        Their agreement. A parting names what the two said (-1 where an answer was over); its margin is at most the true
+        one, as no more than the likeliest tokens are known, and infinite where the served answer was over.
+
+    Raises:
+        ExportError: there are no questions, or llama.cpp refuses a file.
+    """
+    if not questions:
+        raise ExportError("There is nothing to compare: no questions.", fix="Give some.")
+    pairs = zip(_replies(*served, questions, tokens), _replies(merged, None, questions, tokens), strict=True)
+    found = (_parting(number, *pair) for number, pair in enumerate(pairs))
+    return Agreement(len(questions), tokens, tuple(filter(None, found)))
+
+
+def _replies(model: Path, adapter: Path | None, questions: Sequence[str], tokens: int) -> list[list[dict[str, Any]]]:
+    """For each question the tokens of the answer, each with the likeliest ones in its place."""
+    longest = max(len(question.encode()) for question in questions) + tokens
+    server = _serve(model, adapter, longest + 256)
+    lora = [{"id": 0, "scale": 1.0}] if adapter else []
+    body = {"max_tokens": tokens, "temperature": 0, "logprobs": True, "top_logprobs": _LIKELIEST, "lora": lora}
+    asked = ([{"role": "user", "content": question}] for question in questions)
+    replies = [server.handle_chat_completions(body | {"messages": messages}) for messages in asked]
+    if any("choices" not in reply for reply in replies):
+        raise ExportError(f"llama.cpp cannot answer with {adapter or model}: {str(replies[0])[:200]}.")
+    return [(reply["choices"][0].get("logprobs") or {}).get("content") or [] for reply in replies]
+
+
+def _parting(number: int, one: list[dict[str, Any]], other: list[dict[str, Any]]) -> Parting | None:
+    for place in range(max(len(one), len(other))):
+        said, instead = ([step["id"] for step in answer[place : place + 1]] or [_ENDED] for answer in (one, other))
+        if said != instead:
+            known = one[place]["top_logprobs"] if place < len(one) else []
+            scores = {token["id"]: float(token["logprob"]) for token in known}
+            likely = max(scores.values(), default=math.inf)
+            margin = scores.get(said[0], likely) - scores.get(instead[0], min(scores.values(), default=0.0))
+            return Parting(number, place, (said[0], instead[0]), margin)
+    return None
+
+
 def _with_adapter(base: BaseModel, adapter: Path | None) -> Any:
     if adapter is None:
         return base.model
@@ -150,16 +206,20 @@ def _ends(model: Any) -> list[int]:
 
 
 def _llama_answers(model: Path, adapter: Path | None, asked: Sequence[Sequence[int]], tokens: int) -> list[list[int]]:
-    from knowledge.llama import start_server
-
     longest = max(map(len, asked)) + tokens
-    try:
-        server = start_server(model, context=longest + 8, threads=1, adapters=(adapter,) if adapter else ())
-    except RuntimeError as error:
-        raise ExportError(f"llama.cpp cannot load {adapter or model}.", fix="Convert it again.") from error
+    server = _serve(model, adapter, longest + 8)
     lora = [{"id": 0, "scale": 1.0}] if adapter else []
     body = {"max_tokens": tokens, "temperature": 0, "n_probs": 1, "lora": lora}
     return [_said(server.handle_completions(body | {"prompt": list(ids)})) for ids in asked]
+
+
+def _serve(model: Path, adapter: Path | None, context: int) -> Any:
+    from knowledge.llama import start_server
+
+    try:
+        return start_server(model, context=context, threads=1, adapters=(adapter,) if adapter else ())
+    except RuntimeError as error:
+        raise ExportError(f"llama.cpp cannot load {adapter or model}.", fix="Convert it again.") from error
 
 
 def _said(reply: dict[str, Any]) -> list[int]:

@@ -71,31 +71,39 @@ def fingerprint_of(path: Path) -> str:
         raise ModelNotFound(f"There is no model file {path}.", fix="Check the path.") from error
 
 
-def load_base(path: Path | None = None, models_folder: Path | None = None) -> BaseModel:
+def load_base(path: Path | None = None, models_folder: Path | None = None, checkpoint: Path | None = None) -> BaseModel:
     """Read a GGUF model into PyTorch; the first time takes half a minute, later ones a second or two.
 
     Args:
         path: a GGUF file; default: the bundled model.
         models_folder: where the dequantized copy is kept; default: the configured one.
+        checkpoint: whose weights to read in place of those of `path`: a model that was made from it.
 
     Raises:
         ModelNotFound, ModelFileInvalid: no such file, or not a model whose architecture transformers can read.
         StorageError: the copy cannot be written.
     """
-    from transformers import AutoModelForCausalLM
-
     from agent.config import load_settings
 
     folder = models_folder or load_settings().models_folder
     path = path or served_model(folder)
     context = model_context(path)
     copied = dequantized(path, folder)
-    with _quiet():
-        model = AutoModelForCausalLM.from_pretrained(copied, dtype="float32", attn_implementation="sdpa")
-    model.requires_grad_(False)
+    model = _weights(checkpoint or copied)
     tokenizer, template = _tokenizer(copied)
-    model.train(False)
     return BaseModel(model, tokenizer, template, fingerprint_of(path), path, context)
+
+
+def _weights(folder: Path) -> PreTrainedModel:
+    from transformers import AutoModelForCausalLM
+
+    with _quiet():
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            folder, dtype="float32", attn_implementation="sdpa"
+        )
+    model.requires_grad_(False)
+    model.train(False)
+    return model
 
 
 def load_tokenizer(path: Path | None = None, models_folder: Path | None = None) -> tuple[Tokenizer, str]:

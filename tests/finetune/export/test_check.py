@@ -2,14 +2,17 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from gguf import GGUFReader, quants
 
+import agent
 from finetune.errors import ExportError
-from finetune.export.check import Agreement, Parting
+from finetune.export.check import ROUNDED, Agreement, Parting
 from finetune.export.lora_gguf import lora_to_gguf
+from finetune.export.lora_peft import gguf_to_peft
 from finetune.export.merge import merge_to_gguf
 from tests.finetune.loras import SMOLLM2, write_peft
 
@@ -28,6 +31,24 @@ def test_near_ties_are_explained_and_mistakes_are_not():
     assert found.require(0.97) is found
     with pytest.raises(ExportError, match="98%.*prompt 1 parts at token 0"):
         found.require(0.99)
+
+
+def step(said, *likeliest):
+    """A token as llama.cpp tells it, with its rivals and the logarithms of their probabilities."""
+    return {"id": said, "top_logprobs": [{"id": token, "logprob": score} for token, score in likeliest]}
+
+
+def test_answers_of_two_models_part_by_what_the_served_one_thought_of_both():
+    from finetune.export.check import _parting
+
+    served = [step(5, (5, -0.1), (6, -2.0)), step(7, (7, -0.4), (8, -0.5))]
+    assert _parting(3, served, [step(5), step(7)]) is None
+    near = _parting(3, served, [step(5), step(8)])
+    assert (near.prompt, near.place, near.tokens) == (3, 1, (7, 8)) and near.margin == pytest.approx(0.1)
+    assert _parting(3, served, [step(9), step(7)]).margin == pytest.approx(1.9)  # no less likely than is known
+    assert _parting(3, served, [step(5)]).tokens == (7, -1)
+    longer = _parting(3, served, [step(5), step(7), step(1)])
+    assert longer.tokens == (-1, 1) and longer.margin == float("inf")
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +80,21 @@ def test_both_runtimes_answer_alike(loaded, adapter, smollm2, tmp_path, form):
     assert found.require(0.85).rate >= 0.5
     bare = check_answers(loaded, None, served, prompts(8), tokens=12)
     assert len(bare.unexplained) > len(found.unexplained)  # its absence is noticed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["F16", "Q8_0"])
+def test_a_merged_model_answers_as_the_adapter_beside_its_base(smollm2, tmp_path, form):
+    from finetune.export.check import check_merged
+
+    served = smollm2, Path(agent.__file__).parent / "default_adapter" / "adapter.gguf"
+    merged = merge_to_gguf(smollm2, gguf_to_peft(served[1], smollm2, tmp_path / "a"), tmp_path / "m.gguf", form).path
+    questions = [f"Tell me something about {subject}." for subject in SUBJECTS]
+    found = check_merged(served, merged, questions)
+    bare = check_merged(served, smollm2, questions)
+    assert len(found.beyond(ROUNDED)) <= 1 < 3 <= len(bare.beyond(ROUNDED)), (found, bare)
+    with pytest.raises(ExportError, match="no questions"):
+        check_merged(served, merged, [])
 
 
 @pytest.mark.slow
