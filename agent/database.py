@@ -61,6 +61,10 @@ MIGRATIONS: tuple[Sequence[str], ...] = (
         "chosen INTEGER, created_at TEXT NOT NULL)",
         "CREATE INDEX choices_by_turn ON choices (turn_id, sequence)",
     ),
+    (
+        # No reference to `threads`: a model can be chosen before the first answer.
+        "CREATE TABLE thread_models (thread_id TEXT PRIMARY KEY, model TEXT NOT NULL, adapter TEXT NOT NULL)",
+    ),
 )
 
 _PRAGMAS = (

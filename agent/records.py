@@ -238,6 +238,29 @@ class Records(Tables):
             if not connection.execute(sql, (title, thread_id)).rowcount:
                 raise _missing("thread", thread_id)
 
+    def choose_model(self, thread_id: str, model: str, adapter: str) -> None:
+        """Keep which model answers a thread.
+
+        Args:
+            thread_id: the full id; the thread may have no turn yet.
+            model: as in `model.name` of the settings; empty: the settings decide again.
+            adapter: as in `model.adapter`.
+        """
+        with self._write() as connection:
+            if not model:
+                connection.execute("DELETE FROM thread_models WHERE thread_id = ?", (storable(thread_id),))
+                return
+            connection.execute(
+                "INSERT INTO thread_models VALUES (?, ?, ?) ON CONFLICT (thread_id) DO UPDATE SET "
+                "model = excluded.model, adapter = excluded.adapter",
+                (storable(thread_id), storable(model), storable(adapter)),
+            )
+
+    def chosen_model(self, thread_id: str) -> tuple[str, str] | None:
+        """Model and adapter that were chosen for a thread; None where the settings decide."""
+        rows = self._read("SELECT model, adapter FROM thread_models WHERE thread_id = ?", storable(thread_id))
+        return (str(rows[0][0]), str(rows[0][1])) if rows else None
+
     def delete_thread(self, thread_id: str) -> None:
         """Delete a conversation with its turns, feedback and choices for good, and its text from the disk.
 
@@ -247,9 +270,11 @@ class Records(Tables):
             RecordError: there is no such thread.
         """
         with self._write() as connection:
-            if not connection.execute("DELETE FROM threads WHERE thread_id = ?", (thread_id,)).rowcount:
-                raise _missing("thread", thread_id)
+            connection.execute("DELETE FROM thread_models WHERE thread_id = ?", (thread_id,))
+            found = connection.execute("DELETE FROM threads WHERE thread_id = ?", (thread_id,)).rowcount
         self._scrub()
+        if not found:
+            raise _missing("thread", thread_id)
 
 
 def title_of(question: str) -> str:

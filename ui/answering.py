@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 Status = Literal["queued", "retrieving", "answering", "waiting", "done", "failed"]
 RUNNING = "running"  # the status of a tool call that has begun and has no result yet
+
+_PACE = 0.02  # seconds between two pictures of an answer, for a model faster than the eye
 
 _log = logging.getLogger(__name__)
 
@@ -144,6 +147,22 @@ class LiveAnswer:
         with self._changed:
             self._changed.wait_for(lambda: self.version > version or self._ended, timeout)
             return self.version > version
+
+    def pictures(self, patience: float) -> Iterator[bool]:
+        """The moments at which to show the answer while it has not ended: now, and after each change.
+
+        Args:
+            patience: seconds without a change after which there is such a moment all the same.
+
+        Yields:
+            Whether there is something new to show.
+        """
+        news = True
+        while not self._ended:
+            version, shown = self.version, time.monotonic()
+            yield news
+            if news := self.wait(version, patience):
+                time.sleep(max(0.0, _PACE - (time.monotonic() - shown)))
 
     def events(self, after: int = 0) -> Iterator[Event]:
         """The events from number `after` on: those that were, then those that come, until it has ended."""

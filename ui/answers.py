@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -61,8 +62,8 @@ class Answers:
         self._queue = AnswerQueue()
         self._lock = threading.RLock()
         self._live: dict[str, LiveAnswer] = {}
-        self._chosen: dict[str, tuple[str, str]] = {}
         self._again: dict[str, Asked] = {}  # questions that a person stopped before their answers began
+        self._switched: set[str] = set()  # threads whose open sessions have another model than that of the settings
         self._loaded: BaseChatModel | None = None  # so that the weights outlive the session that is closed last
         self._cut: set[LiveAnswer] = set()  # answers that `close` stopped
         self._closed = False
@@ -135,10 +136,9 @@ class Answers:
         """Ask another question in place of an earlier one, in a new thread."""
         question, into = self._checked(question), new_thread_id()
         self._refuse_when_full()
+        if chosen := self._stored.records.chosen_model(thread_id):
+            self.use_model(into, *chosen)
         self._stored.fork(thread_id, turn_id, into)
-        with self._lock:
-            if thread_id in self._chosen:
-                self._chosen[into] = self._chosen[thread_id]
         return into, self.ask(into, question)
 
     def forget(self, thread_id: str) -> None:
@@ -156,19 +156,19 @@ class Answers:
                 )
             self.pool.drop(thread_id)
             self._live.pop(thread_id, None)
-            self._chosen.pop(thread_id, None)
             self._again.pop(thread_id, None)
+            self._switched.discard(thread_id)
             self.asked.drop(thread_id)
             self._stored.delete(thread_id)
 
     def use_model(self, thread_id: str, spec: str, adapter: str) -> None:
         """From the thread's next question on."""
-        with self._lock:
-            self._chosen[thread_id] = spec, adapter
+        usual = (spec, adapter) == (self._settings.model.name, self._settings.model.adapter)
+        self._stored.records.choose_model(thread_id, "" if usual else spec, adapter)
 
     def model_of(self, thread_id: str) -> tuple[str, str]:
         """The model and the adapter of the thread's next question."""
-        return self._chosen.get(thread_id) or (self._settings.model.name, self._settings.model.adapter)
+        return self._stored.records.chosen_model(thread_id) or (self._settings.model.name, self._settings.model.adapter)
 
     def close(self) -> None:
         """Stop all answers and close all sessions; safe to call twice."""
@@ -268,7 +268,7 @@ class Answers:
         with self._queue.place(kind, most, lambda: live.stopped) as granted:
             if not granted:
                 raise _stopped_early()
-            session = self.pool.get(live.thread_id)
+            session = self._session(live.thread_id)
             self._make_ready(session)
             live.on_stop(session.cancel)
             if live.stopped:
@@ -280,20 +280,29 @@ class Answers:
         """Which queue the thread's answers stand in, and how many of it are given side by side."""
         from agent.models.engine import SLOTS
 
-        chosen = thread_id in self._chosen or self._model is None
-        kind = self.model_of(thread_id)[0].partition(":")[0] if chosen else "own"
+        own = self._model is not None and self._stored.records.chosen_model(thread_id) is None
+        kind = "own" if own else self.model_of(thread_id)[0].partition(":")[0]
         return ("local", SLOTS) if kind in _IN_PROCESS else (kind, REMOTE_ANSWERS)
+
+    def _session(self, thread_id: str) -> ChatSession:
+        """The session of a thread; another one where a person went back to what the settings say."""
+        if thread_id in self._switched and self._stored.records.chosen_model(thread_id) is None:
+            self.pool.drop(thread_id)
+            self._switched.discard(thread_id)
+        return self.pool.get(thread_id)
 
     def _make_ready(self, session: ChatSession) -> None:
         """Load what the session needs; change its model if another has been chosen."""
         self._loaded = session.model
-        chosen = self._chosen.get(session.thread_id)
+        chosen = self._stored.records.chosen_model(session.thread_id)
         if chosen is not None and chosen != (session.settings.model.name, session.settings.model.adapter):
             session.use_model(*chosen)
+            self._switched.add(session.thread_id)
             self._loaded = session.model
+            gc.collect()  # the weights of the other model, to which references go in circles
 
     def _open_session(self, thread_id: str) -> ChatSession:
-        spec, adapter = self._chosen.get(thread_id, (self._settings.model.name, None))
+        spec, adapter = self._stored.records.chosen_model(thread_id) or (self._settings.model.name, None)
         own = self._model if spec == self._settings.model.name else None
         return ChatSession(self._settings, thread_id=thread_id, model=own or spec, adapter=adapter)
 

@@ -71,7 +71,7 @@ def main() -> None:
     import streamlit as st
 
     st.set_page_config(
-        page_icon=str(Path(__file__).with_name("icon.svg")),  # browsers would fetch one that is named from elsewhere
+        page_icon=str(Path(__file__).with_name("icon.svg")),  # late, browsers would fetch one from elsewhere
         layout="centered",
         menu_items={"About": "Ratchet answers from your own documents, on your own machine, with citations."},
     )

@@ -149,9 +149,10 @@ def welcome(desk: Desk, thread_id: str) -> None:
 
 
 def _standing(desk: Desk, thread_id: str) -> tuple[object, ...]:
-    """What of a conversation another tab, or the command line, can change."""
+    """What of a page can change by itself: another tab or the command line goes on, or other models are found."""
     summary, job = get_records().thread(thread_id), jobs.of(thread_id)
-    return desk.statuses().get(thread_id), summary, id(job), job is not None and job.finished
+    models = tuple(desk.models(patience=0))
+    return desk.statuses().get(thread_id), summary, id(job), job is not None and job.finished, models
 
 
 @st.fragment(run_every=LOOK_AGAIN)

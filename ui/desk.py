@@ -225,7 +225,7 @@ class Desk:
         return self.feedback(turn_id, -1, correction, "\n".join(notes))
 
     def use_model(self, thread_id: str, spec: str, adapter: str = "") -> None:
-        """Answer with another model from the thread's next question on, while the server runs.
+        """Answer with another model from the thread's next question on.
 
         A model that cannot be used makes the next question fail, with the reason; the question is kept.
 
@@ -240,9 +240,13 @@ class Desk:
         """The model and the adapter that the thread's next question goes to."""
         return self._answers.model_of(thread_id)
 
-    def models(self) -> list[str]:
-        """Models worth offering, the configured one first."""
-        return self._offers.models()
+    def models(self, patience: float | None = None) -> list[str]:
+        """Models worth offering, the configured one first.
+
+        Args:
+            patience: seconds to wait for servers that are asked for theirs; None for as long as it takes.
+        """
+        return self._offers.models(patience)
 
     def adapters(self) -> list[str]:
         """Adapters worth offering: "" for the promoted one, "none" for the bare model, then those trained here."""

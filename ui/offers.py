@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from knowledge.embedders import Embedder
     from knowledge.schema import IngestProgress, IngestReport
 
-_FRESH = 10.0  # seconds that a list of models is good for: making it asks a server
+_FRESH = 60.0  # seconds that a list of models is good for: making it asks a server
 _MOST_QUESTIONS = 12
 LONGEST_LOOK = 0.5  # seconds that a page waits for first questions
 
@@ -36,21 +38,42 @@ class Offers:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._looking, self._asking, self._adding = threading.Lock(), threading.Lock(), threading.Lock()
-        self._models: tuple[float, list[str]] | None = None
+        self._opening = threading.Lock()
+        self._models: Future[list[str]] = Future()
+        self._models_at = -math.inf
+        self._known_models: list[str] = []
         self._pointer = ""
         self._questions: Future[list[str]] = Future()
         self._embedder: Embedder | None = None
 
-    def models(self) -> list[str]:
-        """Specs of the models that could answer, the configured one first."""
+    def models(self, patience: float | None = None) -> list[str]:
+        """Specs of the models that could answer, the configured one first.
+
+        Args:
+            patience: seconds to wait for the servers that are asked; None for as long as it takes. Until they have
+                answered, those that were known before are listed.
+        """
+        with self._looking:
+            if time.monotonic() - self._models_at > _FRESH:
+                self._models_at, self._models = time.monotonic(), Future()
+                threading.Thread(target=self._look, args=(self._models,), name="models", daemon=True).start()
+            looked = self._models
+        configured = [self._settings.model.name, "local:default"]
+        concurrent.futures.wait([looked], patience)
+        if looked.done():
+            looked.result()
+        return list(dict.fromkeys([*configured, *self._known_models]))
+
+    def _look(self, looked: Future[list[str]]) -> None:
         from agent.cli.models import available
 
-        with self._looking:
-            if self._models is None or time.monotonic() - self._models[0] > _FRESH:
-                found = [model.spec for model in available(self._settings) if model.ready and "NAME" not in model.spec]
-                ordered = dict.fromkeys([self._settings.model.name, "local:default", *found])
-                self._models = time.monotonic(), list(ordered)
-            return list(self._models[1])
+        try:
+            found = available(self._settings)
+        except Exception as error:
+            looked.set_exception(error)
+            return
+        self._known_models = [model.spec for model in found if model.ready and "NAME" not in model.spec]
+        looked.set_result(self._known_models)
 
     def adapters(self) -> list[str]:
         """The names of adapters; "" stands for the promoted one, "none" for the bare model."""
@@ -118,14 +141,14 @@ class Offers:
     def _embeddings(self) -> Embedder:
         from agent.documents import open_embeddings
 
-        with self._looking:
+        with self._opening:
             if self._embedder is None:
                 self._embedder = open_embeddings(self._settings)
             return self._embedder
 
     def close(self) -> None:
         """Free the embedder; safe to call twice."""
-        with self._looking:
+        with self._opening:
             if self._embedder is not None:
                 self._embedder.close()
                 self._embedder = None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,24 +39,21 @@ class SessionPool:
             self._sessions[thread_id] = session, time.monotonic()
             self._sessions.move_to_end(thread_id)
             idle = self._take_idle()
-        for other in idle:
-            other.close()
+        _close(idle)
         return session
 
     def drop(self, thread_id: str) -> None:
         """Close the session of a thread, if there is one."""
         with self._lock:
             session, _ = self._sessions.pop(thread_id, (None, 0.0))
-        if session is not None:
-            session.close()
+        _close([session] if session is not None else [])
 
     def close(self) -> None:
         """Close all."""
         with self._lock:
             sessions = [session for session, _ in self._sessions.values()]
             self._sessions.clear()
-        for session in sessions:
-            session.close()
+        _close(sessions)
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -70,3 +68,11 @@ class SessionPool:
                 taken.append(session)
                 del self._sessions[thread_id]
         return taken
+
+
+def _close(sessions: Sequence[ChatSession]) -> None:
+    """Close sessions, and free what they held: weights, and files of the index, to which references go in circles."""
+    for session in sessions:
+        session.close()
+    if sessions:
+        gc.collect()

@@ -221,6 +221,23 @@ def test_consent_is_what_was_said_last_and_goes_with_the_thread(records: Records
         records.set_consent("thread9", True)
 
 
+def test_the_model_of_a_thread_is_kept_until_the_thread_is_deleted(records: Records) -> None:
+    assert records.chosen_model("thread1") is None
+    records.choose_model("thread1", "ollama:llama3.2", "")
+    records.choose_model("thread1", "local:default", "tuned\ud800")
+    assert records.chosen_model("thread1") == ("local:default", "tuned?")
+    records.choose_model("thread1", "", "")
+    assert records.chosen_model("thread1") is None
+    records.choose_model("thread1", "local:default", "tuned")
+    with pytest.raises(RecordError):  # it has no turn, yet its model is forgotten
+        records.delete_thread("thread1")
+    assert records.chosen_model("thread1") is None
+    records.append(TURN)
+    records.choose_model("thread1", "local:default", "none")
+    records.delete_thread("thread1")
+    assert records.chosen_model("thread1") is None
+
+
 def test_titles_are_short_and_end_at_a_word() -> None:
     assert title_of("  Why\nso? ") == "Why so?"
     long = title_of("How do I configure the very long and complicated retrieval pipeline for my documents?")

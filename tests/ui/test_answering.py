@@ -136,6 +136,30 @@ def test_waiting_ends_with_news_with_the_answer_or_with_patience() -> None:
     assert not answer.wait(answer.version, PATIENCE)  # at once: there will be no news
 
 
+def test_an_answer_is_pictured_at_once_after_each_change_and_where_nothing_changes() -> None:
+    gate = Gate()
+
+    def source(live: LiveAnswer) -> Iterator[Event]:
+        for word in ("Light ", "blue."):
+            gate.pass_through()
+            yield Token(word)
+        gate.pass_through()
+
+    answer = LiveAnswer("thread", "What?", source)
+    pictures, shown = answer.pictures(0.05), []
+    for _ in range(2):  # the second one for want of patience
+        next(pictures)
+        shown.append(answer.text)
+    answer.start()
+    for expected in ("Light ", "Light blue."):
+        gate.open()
+        assert next(expected for _ in pictures if answer.text == expected)
+    gate.open()
+    assert answer.join(PATIENCE)
+    assert list(pictures) == [] and shown == ["", ""]
+    assert list(answer.pictures(PATIENCE)) == []
+
+
 def test_an_error_before_the_first_event_is_told() -> None:
     def source(live: LiveAnswer) -> Iterator[Event]:
         raise ServerUnreachable("No answer at 10.0.0.1.", kept="Nothing is lost.", fix="Start it.")

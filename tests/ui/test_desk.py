@@ -516,14 +516,17 @@ def test_sessions_are_closed_when_there_are_too_many_but_never_one_that_answers(
 
 
 def test_a_thread_can_be_answered_by_another_model(open_desk: OpenDesk) -> None:
-    desk = open_desk("One.", "Two.")
+    desk = open_desk("One.", "Two.", "Three.")
     ended(desk.ask("thread", "First"))
     assert desk.model_of("thread") == ("openai:scripted", "")
     desk.use_model("thread", "local:/nowhere/model.gguf")
     live = ended(desk.ask("thread", "Second"))
     assert live.failed is not None and "model.gguf" in live.failed.what
     assert desk.model_of("other") == ("openai:scripted", "")
+    assert open_desk().model_of("thread") == ("local:/nowhere/model.gguf", "")  # as after a restart
     assert ended(desk.ask("other", "Hello")).text == "Two."
+    desk.use_model("thread", *open_desk().model_of("other"))
+    assert ended(desk.ask("thread", "Third")).text == "Three."
     assert "local:default" in desk.models() and desk.models()[0] == "openai:scripted"
     assert desk.adapters()[:2] == ["", "none"]
 

@@ -40,7 +40,7 @@ def head(desk: Desk, thread_id: str, turns: Sequence[Turn], title: str) -> None:
 
 
 def _model(desk: Desk, thread_id: str, model: str, adapter: str) -> None:
-    models = list(dict.fromkeys([model, *_models(id(desk), desk)]))
+    models = list(dict.fromkeys([model, *desk.models(patience=0)]))
     adapters = list(dict.fromkeys([adapter, *desk.adapters()]))
     # Another widget as soon as another tab has chosen: none shows what is not so.
     keys = f"model-{thread_id}-{model}-{adapter}", f"adapter-{thread_id}-{model}-{adapter}"
@@ -69,13 +69,7 @@ def _model(desk: Desk, thread_id: str, model: str, adapter: str) -> None:
 def _use(desk: Desk, thread_id: str, model_key: str, adapter_key: str) -> None:
     model, adapter = (str(st.session_state.get(key) or "").strip() for key in (model_key, adapter_key))
     if model:
-        desk.use_model(thread_id, model, adapter if model.startswith("local:") else "")
-
-
-@st.cache_data(ttl=120, max_entries=1, show_spinner=False)
-def _models(number: int, _desk: Desk) -> list[str]:
-    """Other settings make another desk; looking for models asks a server."""
-    return _desk.models()
+        tab.attempt(lambda: desk.use_model(thread_id, model, adapter if model.startswith("local:") else ""))
 
 
 def _export(thread_id: str, turns: Sequence[Turn]) -> None:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ui.answering import LiveAnswer
 
 PATIENCE = 0.5  # seconds without news after which the script gives Streamlit a chance to end it
-PACE = 0.02  # seconds between two pictures of the answer, for a model faster than the eye
 
 
 def follow(live: LiveAnswer, *, blind: bool = False) -> None:
@@ -29,19 +28,18 @@ def follow(live: LiveAnswer, *, blind: bool = False) -> None:
     """
     from ui.render import steps_html, streaming_html
 
-    steps_place, text_place, status_place = st.empty(), st.empty(), st.empty()
-    steps_drawn, began = "", time.monotonic()
-    while not live.finished:
-        version = live.version
+    places = st.empty(), st.empty(), st.empty()
+    drawn, began = ["", "", ""], time.monotonic()
+    for news in live.pictures(PATIENCE):
         steps = steps_html(live.steps) if live.steps and not blind else ""
-        if steps != steps_drawn:  # an opened step would close if it were drawn again
-            steps_place.html(steps)
-            steps_drawn = steps
-        if live.text and not blind:
-            text_place.html(streaming_html(live.text))
-        status_place.html(status_html(live, time.monotonic() - began, blind=blind))
-        if live.wait(version, PATIENCE):
-            time.sleep(PACE)
+        text = streaming_html(live.text) if live.text and not blind else ""
+        status = status_html(live, time.monotonic() - began, blind=blind)
+        for number, part in enumerate((steps, text, status)):
+            # An opened step would close if it were drawn again, and drawing takes time. Without news the last part is
+            # drawn all the same: it is where Streamlit can end the script.
+            if part != drawn[number] or not (news or number < 2):
+                places[number].html(part)
+                drawn[number] = part
     st.rerun()
 
 

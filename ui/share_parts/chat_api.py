@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
 from agent.errors import RatchetError
-from ui.share_parts.host import PACE, PATIENCE, Host
+from ui.share_parts.host import PATIENCE, Host
 from ui.share_parts.outward import Outward, outward, three_sentences
 
 
@@ -35,12 +34,9 @@ class ChatApi:
         try:
             self._host.count_question(desk)
             live = desk.ask(str(conversation or ""), str(question or ""))
-            while not live.finished:
-                version = live.version
+            for _ in live.pictures(PATIENCE):
                 text = Outward(live.passages).text(live.text)
                 yield _reply(live.thread_id, live.status, text)
-                if live.wait(version, PATIENCE):
-                    time.sleep(PACE)
         except RatchetError as error:
             raise gr.Error(" ".join(filter(None, three_sentences(error))), print_exception=False) from error
         if live.turn is None or live.failed is not None:

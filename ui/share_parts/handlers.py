@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import gradio as gr
 from agent.errors import RatchetError
 from ui.render import error_html
 from ui.share_parts.confined import LONGEST_CORRECTION
-from ui.share_parts.host import PACE, PATIENCE, Host
+from ui.share_parts.host import PATIENCE, Host
 from ui.share_parts.limits import MOST_KEYS
 from ui.share_parts.outward import three_sentences
 from ui.share_parts.transcript import exports_html, live_html, opening_html, transcript_html
@@ -166,13 +165,14 @@ class Handlers:
                     yield self._say("You watch too many answers at once. Close another tab, then load this page again.")
                     return
                 live = desk.view(thread).live
-                while live is not None and not live.finished:
-                    version = live.version
-                    yield {show.live: live_html(live)}
-                    if live.wait(version, PATIENCE):
-                        time.sleep(PACE)
+                for picture in (live_html(live) for _ in live.pictures(PATIENCE)) if live is not None else ():
                     if self._opened.get(str(request.session_hash)) is not opened:
+                        yield {show.live: gr.skip()}  # without a word Gradio would empty what the page shows now
                         return
+                    yield {show.live: picture}
+            if self._opened.get(str(request.session_hash)) is not opened:
+                yield {show.live: gr.skip()}
+                return
             opened.unfinished = False
             yield self._finished(desk, thread, opened.search)
         except RatchetError as error:

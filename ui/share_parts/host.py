@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import gradio as gr
 
 MOST_WATCHED = 6  # answers that one visitor may watch at a time, in tabs and programs
-PACE = 0.02  # seconds between two looks at an answer, for a model faster than the eye
 PATIENCE = 1.0  # seconds in which somebody who watches an answer notices that it is no longer wanted
 
 
