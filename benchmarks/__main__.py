@@ -22,6 +22,12 @@ NAMES = NEED_DOCUMENTS | {
     "heading_context": False,
     "sandbox": False,
     "tool_choice": False,
+    "pages": False,
+    "conversion": False,
+    "improve_loop": False,
+    "training_kills": False,
+    "bad_candidates": False,
+    "training_speed": False,
 }
 
 

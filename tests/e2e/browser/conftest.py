@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +20,7 @@ from tests.e2e.browser import serving
 from tests.e2e.browser.browsing import executable, launch
 from tests.e2e.browser.documents import fill
 from tests.e2e.browser.scanning import WIDTHS
-from tests.e2e.browser.share import Login
+from tests.e2e.browser.share import Login, shared
 from tests.e2e.browser.watching import Watch
 
 PATIENCE = 60_000  # milliseconds: the model answers on whatever processor there is
@@ -97,18 +95,6 @@ def share(homes: Callable[[str], dict[str, str]], tmp_path_factory: pytest.TempP
     """A running chat to share, with one account."""
     with shared(homes("share"), tmp_path_factory.mktemp("share")) as login:
         yield login
-
-
-@contextmanager
-def shared(environment: Mapping[str, str], folder: Path) -> Iterator[Login]:
-    """A chat to share that runs within, with one account; its files are put into `folder`."""
-    login = Login("", "anna", "a password of tests")
-    accounts = folder / "accounts.txt"
-    accounts.touch(mode=0o600)
-    accounts.write_text(f"{login.user}:{login.password}\n", encoding="utf-8")
-    options = ["--accounts", str(accounts), "--questions", "600"]
-    with serving.share(environment, folder / "log.txt", *options) as server:
-        yield replace(login, url=server.url)
 
 
 @pytest.fixture(scope="package")

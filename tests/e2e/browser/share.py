@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.e2e.browser import serving
 from tests.e2e.browser.browsing import ANSWER
 
 
@@ -16,6 +20,28 @@ class Login:
     url: str
     user: str
     password: str
+
+
+@contextmanager
+def shared(
+    environment: Mapping[str, str],
+    folder: Path,
+    started_as: Callable[[serving.Server], serving.Server] = lambda server: server,
+) -> Iterator[Login]:
+    """A chat to share that runs within, with one account; its files are put into `folder`.
+
+    Args:
+        environment: the server's whole environment.
+        folder: for its accounts and its log.
+        started_as: changes how the server is started.
+    """
+    login = Login("", "anna", "a password of tests")
+    accounts = folder / "accounts.txt"
+    accounts.touch(mode=0o600)
+    accounts.write_text(f"{login.user}:{login.password}\n", encoding="utf-8")
+    options = ["--accounts", str(accounts), "--questions", "600"]
+    with started_as(serving.share(environment, folder / "log.txt", *options)) as server:
+        yield replace(login, url=server.url)
 
 
 class Share:
