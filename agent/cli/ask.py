@@ -23,6 +23,7 @@ Model = Annotated[
     str | None,
     typer.Option("--model", "-m", metavar="SPEC", help="local:default, ollama:NAME, openai:NAME …"),
 ]
+Adapter = Annotated[str | None, typer.Option(metavar="PATH", help="LoRA adapter for a local model.")]
 Thread = Annotated[str | None, typer.Option(metavar="ID", help='Continue this conversation, or the "last" one.')]
 Docs = Annotated[list[str] | None, typer.Option(metavar="PATH", help="Ingest this file or folder first; repeatable.")]
 Where = Annotated[
@@ -51,6 +52,7 @@ def ask(  # noqa: PLR0913 - each parameter is an option that the user sees
     ctx: typer.Context,
     question: Annotated[str | None, typer.Argument(help='The question; "-" or nothing reads it from a pipe.')] = None,
     model: Model = None,
+    adapter: Adapter = None,
     thread: Thread = None,
     docs: Docs = None,
     where: Where = None,
@@ -64,7 +66,8 @@ def ask(  # noqa: PLR0913 - each parameter is an option that the user sees
 
     text = _question(question)
     run = invocation(ctx)
-    settings = run.settings(model={"name": model}, knowledge={"strict": strict, "collection": collection})
+    knowledge = {"strict": strict, "collection": collection}
+    settings = run.settings(model={"name": model, "adapter": adapter}, knowledge=knowledge)
     if docs:
         from agent.cli.ingest import ingest_documents
 

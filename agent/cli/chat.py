@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.ask import Docs, Model, Strict, Thread, Where, thread_id
+from agent.cli.ask import Adapter, Docs, Model, Strict, Thread, Where, thread_id
 from agent.cli.exit_codes import INTERRUPTED, OTHER, examples
 from agent.cli.ingest import Collection
 from agent.cli.seam import invocation
@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 def chat(  # noqa: PLR0913 - each parameter is an option that the user sees
     ctx: typer.Context,
     model: Model = None,
-    adapter: Annotated[str | None, typer.Option(metavar="PATH", help="LoRA adapter for a local model.")] = None,
+    adapter: Adapter = None,
     thread: Thread = None,
     new: Annotated[bool, typer.Option("--new", help="Start a new one, even after an interruption.")] = False,
     docs: Docs = None,

@@ -31,6 +31,7 @@ HOSTILE = """# Notes
 The lighthouse keeper is called Marta.\x1b]0;owned\x07 She lights \x1b[31mthe lamp\x1b[0m at dusk every day.
 """
 STORY = "Write a very long story about a dragon and a knight."
+TALKATIVE = ("--adapter", "none")  # the bare model's answers are long enough to be stopped
 # The spinner, then a line of words that no spinner has drawn over.
 SPEAKING = "thinking\\s*[^\u2800-\u28ff]{80}"
 QUESTION = "How long is the warranty of the Heron 3 pump?"
@@ -335,7 +336,7 @@ class TestTerminal:
         assert home.run("approvals", "--json").stdout.strip() == "[]"
 
     def test_ctrl_c_stops_the_answer_and_not_the_chat(self, home: Home) -> None:
-        with home.terminal("chat") as terminal:
+        with home.terminal("chat", *TALKATIVE) as terminal:
             terminal.expect("❯", LIMIT)
             terminal.send(STORY + "\r")
             terminal.expect(SPEAKING, LIMIT)
@@ -351,7 +352,7 @@ class TestTerminal:
             assert terminal.wait() == 0
 
     def test_a_killed_chat_is_picked_up(self, home: Home) -> None:
-        with home.terminal("chat", "--new") as terminal:
+        with home.terminal("chat", "--new", *TALKATIVE) as terminal:
             terminal.expect("❯", LIMIT)
             terminal.send(STORY + "\r")
             terminal.expect(SPEAKING, LIMIT)
@@ -365,7 +366,7 @@ class TestTerminal:
             assert terminal.wait() == 0
 
     def test_ctrl_c_in_ask_is_130(self, home: Home) -> None:
-        with home.terminal("ask", STORY) as terminal:
+        with home.terminal("ask", STORY, *TALKATIVE) as terminal:
             terminal.expect(SPEAKING, LIMIT)
             terminal.send("\x03")
             assert terminal.wait(LIMIT) == 130
