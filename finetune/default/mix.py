@@ -14,7 +14,7 @@ from itertools import islice
 
 from finetune import suites
 from finetune.dataset.splits import held_out_in
-from finetune.default import lookups, sources, talk
+from finetune.default import everyday, lookups, sources, talk
 from finetune.default.families import generate
 from finetune.default.public_data import chance_of
 from finetune.default.sources.boxes import content_words
@@ -25,8 +25,9 @@ from finetune.schema import DatasetSplits, Example, Message
 SHARES: Mapping[str, int] = {
     "families": 3600,
     "talk": 700,
+    "everyday": 1200,
     "lookups": 500,
-    "snips": 250,
+    "snips": 400,
     "seal_tools": 450,
     "sgd": 250,
     "metatool": 200,
@@ -101,7 +102,8 @@ def _drawn(name: str, tools: Sequence[ToolFamily], seed: int) -> Iterator[Exampl
     if name == "lookups":
         yield from lookups.lookups(seed, _MOST_LOOKUPS)
         return
-    found = talk.examples(seed) if name == "talk" else list(sources.examples(name, seed))
+    own = {"talk": talk.examples, "everyday": everyday.examples}
+    found = own[name](seed) if name in own else list(sources.examples(name, seed))
     runs = [found[start : start + _RUN] for start in range(0, len(found), _RUN)]
     chance_of(f"mix-{name}-{seed}").shuffle(runs)
     for run in runs:
@@ -111,4 +113,5 @@ def _drawn(name: str, tools: Sequence[ToolFamily], seed: int) -> Iterator[Exampl
 def chat_questions(seed: int, most: int = 1500) -> list[str]:
     """Questions that need no tool at all."""
     questions = [str(one.messages[-2]["content"]) for one in islice(sources.examples("dolly", seed), most)]
-    return [*talk.chat_requests(seed), *(question for question in questions if len(question) < 200)]
+    own = [*talk.chat_requests(seed), *everyday.requests(seed)]
+    return [*own, *(question for question in questions if len(question) < 200)]

@@ -43,6 +43,7 @@ OPTIONS: Mapping[str, Any] = {
 LICENCES: Mapping[str, str] = {
     "families": "written for Ratchet",
     "talk": "written for Ratchet",
+    "everyday": "written for Ratchet",
     "lookups": "written for Ratchet",
     "snips": "SNIPS, CC0",
     "seal_tools": "Seal-Tools, Apache-2.0",
@@ -73,7 +74,7 @@ class Round:
     learning_rate: float
 
 
-ROUNDS = (Round(seed=3, scale=1.0, learning_rate=1.5e-3),)
+ROUNDS = (Round(seed=3, scale=1.0, learning_rate=1.5e-3), Round(seed=4, scale=1.0, learning_rate=8e-4))
 
 
 def jobs(out: Path, rounds: tuple[Round, ...] = ROUNDS) -> Iterator[tuple[Job, dict[str, Any]]]:

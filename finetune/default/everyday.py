@@ -1,0 +1,68 @@
+"""Our own single requests and answers: what everybody knows, everyday writing and advice, and harmful requests, each
+beside a harmless one that sounds like it.
+
+A model that learns to decline from harmful requests alone learns which words to fear (XSTest, Röttger et al. 2024); from
+pairs that share those words it has to learn what is asked.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from finetune.default.public_data import chance_of
+from finetune.errors import DatasetError
+from finetune.schema import Example
+
+FOLDER = Path(__file__).with_name("everyday")
+FILES: Mapping[str, int] = {"knowledge": 1, "requests": 1, "twins": 2}  # dialogues in a row of each
+
+
+def examples(seed: int = 0, folder: Path = FOLDER) -> list[Example]:
+    """All of them, of each kind among the others; the two of a pair share a group.
+
+    Args:
+        seed: of their order.
+        folder: with a file of each kind.
+
+    Raises:
+        DatasetError: a file is missing, is no TOML, or has a row of another length or with an empty text.
+    """
+    rows = [(f"{name}#{place}", row) for name in FILES for place, row in enumerate(_rows(folder, name), 1)]
+    chance = chance_of(f"everyday-{seed}")
+    chance.shuffle(rows)
+    made = [list(_dialogues(row, f"everyday:{name}")) for name, row in rows]
+    for pair in made:
+        chance.shuffle(pair)
+    return [example for pair in made for example in pair]
+
+
+def requests(seed: int = 0) -> list[str]:
+    """What is asked in all of them: things that no tool is needed for."""
+    return [str(example.messages[0]["content"]) for example in examples(seed)]
+
+
+def _rows(folder: Path, name: str) -> list[list[str]]:
+    path = folder / f"{name}.toml"
+    try:
+        rows: Any = tomllib.loads(path.read_text(encoding="utf-8"))["rows"]
+    except (OSError, ValueError, KeyError) as error:
+        raise DatasetError(
+            f"{path.name} cannot be used: {error}.", fix='Give it `rows = [["request", "answer"]]`.'
+        ) from error
+    texts = 2 * FILES[name]
+    for place, row in enumerate(rows, 1):
+        if not isinstance(row, list) or len(row) != texts or not all(isinstance(one, str) and one for one in row):
+            raise DatasetError(
+                f"{path.name}: row {place} is not {texts} texts.", fix="Give requests and answers in turn."
+            )
+    return list(rows)
+
+
+def _dialogues(row: list[str], group: str) -> Iterator[Example]:
+    for place in range(0, len(row), 2):
+        asked, answer = row[place : place + 2]
+        messages = ({"role": "user", "content": asked}, {"role": "assistant", "content": answer})
+        yield Example(messages, (), f"{group}.{place // 2 + 1}", group)
