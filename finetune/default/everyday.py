@@ -1,8 +1,8 @@
-"""Our own single requests and answers: what everybody knows, everyday writing and advice, and harmful requests, each
-beside a harmless one that sounds like it.
+"""Our own single requests and answers.
 
-A model that learns to decline from harmful requests alone learns which words to fear (XSTest, Röttger et al. 2024); from
-pairs that share those words it has to learn what is asked.
+What everybody knows, everyday writing and advice, and harmful requests, each beside a harmless one that sounds like it:
+who learns to decline from harmful requests alone learns which words to fear (XSTest, Röttger et al. 2024), and from
+pairs that share those words what is asked.
 """
 
 from __future__ import annotations
