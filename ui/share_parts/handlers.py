@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
@@ -28,6 +28,8 @@ Updates = dict[Any, Any]
 LIST_LABEL = "Your conversations"
 LONGEST_SEARCH = 200  # characters; the page takes no more
 
+_TOO_MANY = "You watch too many answers at once. Close another tab, then load this page again."
+
 _log = logging.getLogger(__name__)
 
 
@@ -36,11 +38,16 @@ P = ParamSpec("P")
 
 @dataclass(slots=True)
 class _Opened:
-    """What a page shows: a conversation, whether the answer last shown in it was unfinished, words searched for."""
+    """What a page shows: a conversation, whether the answer last shown in it was unfinished, words searched for.
+
+    Attributes:
+        instead: what to say in place of an answer that cannot be followed.
+    """
 
     thread: str
     unfinished: bool = False
     search: str = ""
+    instead: Updates = field(default_factory=dict)
 
 
 def _told_of_trouble(
@@ -152,31 +159,46 @@ class Handlers:
         """Make links that hold a copy of the conversation."""
         return {self._show.exports: exports_html(self._host.desk(request).view(thread).turns if thread else [])}
 
-    def follow(self, thread: str, editing: str, correcting: str, request: gr.Request) -> Iterator[Updates]:
-        """Show the answer in progress as it comes, until it is finished or the page shows something else."""
-        show, desk = self._show, self._host.desk(request)
+    def follow(self, thread: str, editing: str, correcting: str, request: gr.Request) -> Iterator[Any]:
+        """Show the answer in progress as it comes, until it is finished or the page shows something else.
+
+        Changes nothing but the answer, as Gradio makes every other part of the page anew each time, changed or not.
+        """
         opened = self._opened.get(str(request.session_hash))
         if opened is None or opened.thread != thread or not opened.unfinished:
-            yield {show.thread: thread}  # a click that began no answer
+            yield gr.skip()  # a click that began no answer; without a word Gradio would empty what the page shows now
             return
         try:
+            desk = self._host.desk(request)
             with self._host.watching(desk) as allowed:
                 if not allowed:
-                    yield self._say("You watch too many answers at once. Close another tab, then load this page again.")
-                    return
-                live = desk.view(thread).live
+                    opened.instead = self._say(_TOO_MANY)
+                live = desk.view(thread).live if allowed else None
                 for picture in (live_html(live) for _ in live.pictures(PATIENCE)) if live is not None else ():
-                    if self._opened.get(str(request.session_hash)) is not opened:
-                        yield {show.live: gr.skip()}  # without a word Gradio would empty what the page shows now
+                    shown = self._opened.get(str(request.session_hash)) is opened
+                    yield picture if shown else gr.skip()
+                    if not shown:
                         return
-                    yield {show.live: picture}
-            if self._opened.get(str(request.session_hash)) is not opened:
-                yield {show.live: gr.skip()}
-                return
-            opened.unfinished = False
-            yield self._finished(desk, thread, opened.search)
         except RatchetError as error:
-            yield self._trouble(error)
+            opened.instead = self._trouble(error)
+        yield gr.skip()
+
+    @_told_of_trouble
+    def settle(self, thread: str, editing: str, correcting: str, request: gr.Request) -> Updates:
+        """Show everything of the conversation once its answer is no longer followed."""
+        opened = self._opened.get(str(request.session_hash))
+        nothing: Updates = {self._show.thread: thread}
+        if opened is None or opened.thread != thread or not opened.unfinished:
+            return nothing
+        instead, opened.instead = opened.instead, {}
+        if instead:
+            return instead
+        desk = self._host.desk(request)
+        live = desk.view(thread).live
+        if live is not None and not live.finished:
+            return nothing  # opened anew meanwhile, and followed from there
+        opened.unfinished = False
+        return self._finished(desk, thread, opened.search)
 
     def _ask(self, desk: VisitorDesk, where: tuple[str, str], question: str, request: gr.Request) -> Updates:
         thread, editing = where

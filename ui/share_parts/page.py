@@ -155,7 +155,8 @@ def _connect(page: gr.Blocks, widgets: Widgets, do: Handlers) -> None:
         }
         begun = trigger(fn, [*state, *inputs], **quiet)
         if then:
-            begun.then(do.follow, state, **quiet, concurrency_limit=ANSWERS_AT_ONCE, concurrency_id="watching")
+            watched = {**quiet, "outputs": [widgets.live], "concurrency_id": "watching"}
+            begun.then(do.follow, state, **watched, concurrency_limit=ANSWERS_AT_ONCE).then(do.settle, state, **quiet)
 
     on(page.load, do.enter, then=True)
     on(widgets.send.click, do.ask, widgets.question, then=True)

@@ -90,13 +90,18 @@ class Page:
         config = browser.get("/config").json()
         self.functions = {number: fn for number, fn in served.page.fns.items() if fn.api_name != "chat"}
         self.config = {dependency["id"]: dependency for dependency in config["dependencies"]}
+        everything = max((dependency["outputs"] for dependency in config["dependencies"]), key=len)
+        self.names = dict(zip(everything, Widgets.__slots__, strict=True))
 
     def click(self, name: str, *inputs: Any, event: Any = None, follow: bool = True) -> Page:
         """Call the handler of that name, then show the answer that it began."""
         number = next(number for number, fn in self.functions.items() if fn.name == name)
         self._call(number, [None, None, None, *inputs], event)
         if follow and name in {"enter", "ask", "act", "open"}:
-            self._call(next(number for number, fn in self.functions.items() if fn.name == "follow"), [None] * 3, None)
+            for next_one in ("follow", "settle"):
+                self._call(
+                    next(number for number, fn in self.functions.items() if fn.name == next_one), [None] * 3, None
+                )
         return self
 
     def act(self, what: str, turn: str = "", text: str = "", *, follow: bool = True) -> Page:
@@ -108,22 +113,23 @@ class Page:
         joined = self.browser.post("/gradio_api/queue/join", json=body)
         assert joined.status_code == 200, joined.text
         shown: list[Any] = []
+        names = [self.names[output] for output in self.config[number]["outputs"]]
         with self.browser.stream("GET", "/gradio_api/queue/data", params={"session_hash": self.session}) as lines:
             assert lines.status_code == 200, lines.read()
             for line in lines.iter_lines():
                 message = json.loads(line.removeprefix("data: ")) if line.startswith("data: ") else {}
                 if message.get("msg") == "process_completed":
                     assert message["success"], message
-                    self._take(message["output"].get("data", []))
+                    self._take(names, message["output"].get("data", []))
                 if message.get("msg") == "process_generating":  # whole at first, then what differs from the last one
                     new = message["output"]["data"]
                     shown = list(map(apply_diff, shown, new)) if shown else new
-                    self._take(shown)
+                    self._take(names, shown)
                 if message.get("msg") == "close_stream":
                     return
 
-    def _take(self, data: list[Any]) -> None:
-        for name, value in zip(Widgets.__slots__, data, strict=True):
+    def _take(self, names: list[str], data: list[Any]) -> None:
+        for name, value in zip(names, data, strict=True):
             if not isinstance(value, dict) or value.get("__type__") != "update":
                 self.values[name] = value
             elif len(value) > 1:
