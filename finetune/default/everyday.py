@@ -18,13 +18,16 @@ from finetune.schema import Example
 
 FOLDER = Path(__file__).with_name("everyday")
 FILES: Mapping[str, int] = {"knowledge": 1, "requests": 1, "twins": 2}  # dialogues in a row of each
+_HARMFUL = (
+    0.25  # share of the harmful requests in one draw: most of what people ask is harmless, and small models guess
+)
 
 
 def examples(seed: int = 0, folder: Path = FOLDER) -> list[Example]:
-    """All of them, of each kind among the others; the two of a pair share a group.
+    """Each kind among the others: all that is harmless, and some of what is not, beside what it is like (one group).
 
     Args:
-        seed: of their order.
+        seed: of their order, and of which harmful requests are drawn.
         folder: with a file of each kind.
 
     Raises:
@@ -33,10 +36,14 @@ def examples(seed: int = 0, folder: Path = FOLDER) -> list[Example]:
     rows = [(f"{name}#{place}", row) for name in FILES for place, row in enumerate(_rows(folder, name), 1)]
     chance = chance_of(f"everyday-{seed}")
     chance.shuffle(rows)
-    made = [list(_dialogues(row, f"everyday:{name}")) for name, row in rows]
-    for pair in made:
-        chance.shuffle(pair)
-    return [example for pair in made for example in pair]
+    made: list[Example] = []
+    for name, row in rows:
+        drawn = list(_dialogues(row, f"everyday:{name}"))
+        if len(drawn) > 1 and chance.random() >= _HARMFUL:
+            del drawn[0]
+        chance.shuffle(drawn)
+        made += drawn
+    return made
 
 
 def requests(seed: int = 0) -> list[str]:

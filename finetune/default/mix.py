@@ -25,7 +25,7 @@ from finetune.schema import DatasetSplits, Example, Message
 SHARES: Mapping[str, int] = {
     "families": 3600,
     "talk": 700,
-    "everyday": 1200,
+    "everyday": 1800,
     "lookups": 500,
     "snips": 400,
     "seal_tools": 450,
@@ -45,12 +45,13 @@ _MOST = 1_000_000  # more examples of families than anybody trains on
 _MOST_LOOKUPS = 20_000
 
 
-def mix(seed: int = 0, scale: float = 1.0) -> DatasetSplits:
+def mix(seed: int = 0, scale: float = 1.0, more: Mapping[str, float] | None = None) -> DatasetSplits:
     """The examples, those that share tools or passages next to each other.
 
     Args:
         seed: of everything that is drawn.
         scale: times the shares above.
+        more: times the share of some of the sources, besides.
 
     Raises:
         DatasetError: a public set is not there.
@@ -62,10 +63,15 @@ def mix(seed: int = 0, scale: float = 1.0) -> DatasetSplits:
     asked = evaluation_keys() | {example.key for example in dev}
     alike = [content_words(question_of(item.messages)) for name in suites.BUILT_IN for item in suites.load_suite(name)]
     train: list[Example] = []
-    for name, share in SHARES.items():
+    for name, share in shares(scale, more).items():
         new = (one for one in _drawn(name, learned, seed) if not gives_away(one, alike))
-        train += islice((one for one in new if not held_out_in([one], asked)), round(share * scale))
+        train += islice((one for one in new if not held_out_in([one], asked)), share)
     return DatasetSplits(tuple(train), dev)
+
+
+def shares(scale: float = 1.0, more: Mapping[str, float] | None = None) -> dict[str, int]:
+    """Examples of each source in a mix; see `mix`."""
+    return {name: round(share * scale * (more or {}).get(name, 1)) for name, share in SHARES.items()}
 
 
 def evaluation_keys() -> frozenset[str]:

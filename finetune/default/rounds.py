@@ -12,13 +12,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.adapters import PACKAGED, file_digest, write_json
 from finetune.adapter_record import Provenance
-from finetune.default.mix import SHARES, mix
+from finetune.default.mix import SHARES, mix, shares
 from finetune.errors import AdapterMissing
 
 if TYPE_CHECKING:
@@ -67,14 +67,22 @@ class Round:
         seed: of the mix, the order and the weights.
         scale: of the mix; see `finetune.default.mix.SHARES`.
         learning_rate: the highest.
+        more: times the share of some sources; see `finetune.default.mix.mix`.
+        kept: how much of what it changed is kept; see `finetune.export.lora_peft.between`.
     """
 
     seed: int
     scale: float
     learning_rate: float
+    more: Mapping[str, float] = field(default_factory=dict)
+    kept: float = 1.0
 
 
-ROUNDS = (Round(seed=3, scale=1.0, learning_rate=1.5e-3), Round(seed=4, scale=1.0, learning_rate=8e-4))
+ROUNDS = (
+    Round(seed=3, scale=1.0, learning_rate=1.5e-3),
+    Round(seed=4, scale=1.0, learning_rate=8e-4),
+    Round(seed=5, scale=0.25, learning_rate=8e-4, more={"everyday": 2.5}, kept=0.5),
+)
 
 
 def jobs(out: Path, rounds: tuple[Round, ...] = ROUNDS) -> Iterator[tuple[Job, dict[str, Any]]]:
@@ -96,7 +104,18 @@ def jobs(out: Path, rounds: tuple[Round, ...] = ROUNDS) -> Iterator[tuple[Job, d
             splits = _data(folder / "data", one)
             options = {**OPTIONS, "seed": one.seed, "learning_rate": one.learning_rate}
             yield Job(splits, folder / "run", parent=parent), options
-        parent = adapter_of(folder)
+        parent = _after(out, rounds[:number])
+
+
+def _after(out: Path, rounds: tuple[Round, ...]) -> Path:
+    """What the rounds learned together; made from two where the last one is kept in part."""
+    from finetune.export.lora_peft import between
+
+    folder, last = out / f"round-{len(rounds)}", rounds[-1]
+    learned, kept = adapter_of(folder), folder / "kept"
+    if len(rounds) == 1 or last.kept == 1:
+        return learned
+    return kept if kept.is_dir() else between(_after(out, rounds[:-1]), learned, last.kept, kept)
 
 
 def adapter_of(folder: Path) -> Path:
@@ -110,10 +129,9 @@ def last_adapter(out: Path, rounds: tuple[Round, ...] = ROUNDS) -> Path:
     Raises:
         AdapterMissing: the last round is not done.
     """
-    learned = adapter_of(out / f"round-{len(rounds)}")
-    if not learned.is_dir():
+    if not adapter_of(out / f"round-{len(rounds)}").is_dir():
         raise AdapterMissing(f"The rounds in {out} are not done.", fix="Give the command without --package first.")
-    return learned
+    return _after(out, rounds)
 
 
 def _data(folder: Path, one: Round) -> DatasetSplits:
@@ -123,9 +141,9 @@ def _data(folder: Path, one: Round) -> DatasetSplits:
     from finetune.dataset.store import load, save
 
     if not folder.is_dir():
-        splits = mix(one.seed, one.scale)
-        shares = {name: round(share * one.scale) for name, share in SHARES.items()}
-        sources = tuple(SourceFacts(name, LICENCES[name], most) for name, most in shares.items())
+        splits = mix(one.seed, one.scale, one.more)
+        most = shares(one.scale, one.more)
+        sources = tuple(SourceFacts(name, LICENCES[name], most[name]) for name in most)
         save(folder, splits, card_of(splits, sources=sources, settings=asdict(one)), PiiReport({}, {}))
     return load(folder).splits()
 
@@ -180,7 +198,9 @@ def _in_words(one: Round, folder: Path) -> str:
     from finetune.training.runs import read_record
 
     steps = (read_record(folder / "run") or {}).get("outcome", {}).get("steps")
-    came = f", {steps} steps" if steps else ""
+    came = "".join(f", {times:g} times as much of {name}" for name, times in one.more.items())
+    came += f", {steps} steps" if steps else ""
+    came += f", {one.kept:.0%} of it kept" if one.kept < 1 else ""
     return f"seed {one.seed} at scale {one.scale:g} with learning rate {one.learning_rate:g}{came}"
 
 

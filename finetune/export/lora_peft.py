@@ -1,4 +1,4 @@
-"""A GGUF adapter back as PEFT's files, so that training can go on from it; the inverse of `lora_gguf`."""
+"""Adapters as PEFT's files: from GGUF, so that training can go on (`lora_gguf` turned round), or between two others."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from agent.errors import StorageError
 from finetune.errors import AdapterInvalid, refusal_of
 from finetune.export.base_layout import BaseLayout
 from finetune.export.lora_gguf import check_gguf_adapter
-from finetune.export.lora_weights import CONFIG, WEIGHTS
+from finetune.export.lora_weights import CONFIG, WEIGHTS, read_config, read_safetensors
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+_SCALES = ("r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora")  # what says how much weights count
 
 
 def gguf_to_peft(adapter: Path, base: Path, folder: Path) -> Path:
@@ -33,16 +36,48 @@ def gguf_to_peft(adapter: Path, base: Path, folder: Path) -> Path:
         AdapterInvalid, BaseMismatch: it is no adapter, or not one of this base, or corrects what is no linear layer.
         StorageError: it cannot be written.
     """
+    check_gguf_adapter(adapter, base)
+    return _write(folder, *_converted(adapter, BaseLayout.read(base)))
+
+
+def between(one: Path, other: Path, share: float, folder: Path) -> Path:
+    """Write an adapter on the straight line from one to another that was trained on from it.
+
+    What a last piece of training gains and what it costs are often not on the same part of the way (WiSE-FT, Wortsman
+    et al. 2022, https://arxiv.org/abs/2109.01903).
+
+    Args:
+        one: folder with PEFT's files.
+        other: another one, of the same shape.
+        share: of the way; 0 is `one`, 1 is `other`.
+        folder: what to write; one that is there is replaced.
+
+    Returns:
+        `folder`.
+
+    Raises:
+        AdapterInvalid: one of them is none, or they differ in more than values.
+        StorageError: it cannot be written.
+    """
+    begun, ended = (read_safetensors(path / WEIGHTS) for path in (one, other))
+    config, earlier = read_config(other), read_config(one)
+    shapes, others = ({name: rows.shape for name, rows in weights.items()} for weights in (begun, ended))
+    if shapes != others or any(config.get(scale) != earlier.get(scale) for scale in _SCALES):
+        raise AdapterInvalid(
+            f"{one} and {other} are not of the same shape.", fix="Take one that goes on from the other."
+        )
+    return _write(folder, {name: (1 - share) * rows + share * ended[name] for name, rows in begun.items()}, config)
+
+
+def _write(folder: Path, weights: Mapping[str, np.ndarray], config: Mapping[str, Any]) -> Path:
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    check_gguf_adapter(adapter, base)
-    weights, config = _converted(adapter, BaseLayout.read(base))
     work = folder.with_name(f".{folder.name}.new")
     try:
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
-        save_file(weights, work / WEIGHTS, metadata={"format": "pt"})
+        save_file(dict(weights), work / WEIGHTS, metadata={"format": "pt"})
         (work / CONFIG).write_text(json.dumps(config, indent=1), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         work.rename(folder)

@@ -20,13 +20,22 @@ def test_all_are_single_requests_with_an_answer_and_none_comes_twice() -> None:
         assert len(str(example.messages[1]["content"]).split()) <= 90, example.source
 
 
-def test_each_harmful_request_has_a_harmless_one_beside_it() -> None:
+def test_a_harmful_request_has_the_harmless_one_that_is_like_it_beside_it() -> None:
     made = everyday.examples()
-    pairs = Counter(one.group for one in made if one.source.startswith("everyday:twins"))
-    assert set(pairs.values()) == {2} and len(pairs) > 200
-    for place, example in enumerate(made[:-1]):
-        if pairs[example.group] == 2:
-            assert example.group in (made[place - 1].group, made[place + 1].group)
+    groups = Counter(one.group for one in made if one.source.startswith("everyday:twins"))
+    pairs = {group for group, members in groups.items() if members == 2}
+    assert len(groups) > 200 and 0.15 * len(groups) < len(pairs) < 0.35 * len(groups)
+    assert {one.source for one in made if one.group in groups and one.group not in pairs} == {
+        f"{group}.2" for group in groups if group not in pairs
+    }
+    for place, example in enumerate(made):
+        near = made[max(0, place - 1) : place] + made[place + 1 : place + 2]
+        assert example.group not in pairs or example.group in {one.group for one in near}
+
+
+def test_each_harmful_request_is_drawn_by_some_seed() -> None:
+    harmful = {one.key for seed in range(30) for one in everyday.examples(seed) if one.source.endswith(".1")}
+    assert len(harmful) > 250 + 1200  # of the other kinds all are the first of their row
 
 
 def test_harmful_ones_are_declined_and_harmless_ones_are_not() -> None:
@@ -42,7 +51,8 @@ def test_harmful_ones_are_declined_and_harmless_ones_are_not() -> None:
 
 def test_the_order_is_that_of_the_seed() -> None:
     assert everyday.examples(1) == everyday.examples(1) != everyday.examples(2)
-    assert sorted(everyday.requests(1)) == sorted(everyday.requests(2))
+    one, two = ({said for said in everyday.requests(seed)} for seed in (1, 2))
+    assert len(one & two) > 0.9 * len(one)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
 from agent.adapters import choose_adapter
@@ -26,7 +30,7 @@ def mixes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float]]:
     """A few examples in place of the public sets, and what was asked for."""
     made: list[tuple[int, float]] = []
 
-    def few(seed: int, scale: float) -> DatasetSplits:
+    def few(seed: int, scale: float, more: Mapping[str, float]) -> DatasetSplits:
         made.append((seed, scale))
         return splits(6 + seed, 2)
 
@@ -50,6 +54,20 @@ def test_each_round_goes_on_from_the_one_before(tmp_path: Path, mixes: list[tupl
     learned = learn(tmp_path, 1)
     second, options = next(remaining)
     assert second.parent == learned and options["learning_rate"] == 5e-4 and len(second.splits.train) == 8
+
+
+def test_of_a_round_half_can_be_kept(tmp_path: Path) -> None:
+    half = (TWO[0], replace(TWO[1], kept=0.5))
+    weights = []
+    for number, _ in enumerate(jobs(tmp_path, half), 1):
+        weights.append(load_file(learn(tmp_path, number) / "adapter_model.safetensors"))
+    between = load_file(last_adapter(tmp_path, half) / "adapter_model.safetensors")
+    one, other = weights
+    assert set(between) == set(one)
+    for name, rows in between.items():
+        np.testing.assert_allclose(rows, (one[name] + other[name]) / 2, rtol=1e-6)
+        assert not np.array_equal(one[name], other[name])
+    assert last_adapter(tmp_path, TWO) == adapter_of(tmp_path / "round-2")
 
 
 def test_what_is_done_is_not_done_again(tmp_path: Path, mixes: list[tuple[int, float]]) -> None:

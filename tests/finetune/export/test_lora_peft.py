@@ -1,4 +1,4 @@
-"""A GGUF adapter back as PEFT's files: the same corrections as those it was made from."""
+"""Adapters as PEFT's files: the same corrections as in the GGUF they were made from; or between two others."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from finetune.errors import AdapterInvalid
 from finetune.export.base_layout import BaseLayout
 from finetune.export.lora_gguf import lora_to_gguf
-from finetune.export.lora_peft import gguf_to_peft
-from finetune.export.lora_weights import LoraWeights
+from finetune.export.lora_peft import between, gguf_to_peft
+from finetune.export.lora_weights import WEIGHTS, LoraWeights, read_safetensors
 from tests.finetune.loras import linears, write_base, write_peft
 
 
@@ -26,3 +27,21 @@ def test_the_way_there_and_back_changes_nothing(tmp_path: Path, shape: dict[str,
     for name, module in before.modules.items():
         zero = np.zeros((module.b.shape[0], module.a.shape[1]), dtype=np.float32)
         np.testing.assert_allclose(after.modules[name].added_to(zero), module.added_to(zero), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_an_adapter_between_two_others(tmp_path: Path, share: float) -> None:
+    one, other = (write_peft(tmp_path / str(seed), seed=seed) for seed in (1, 2))
+    begun, ended = (read_safetensors(folder / WEIGHTS) for folder in (one, other))
+    made = read_safetensors(between(one, other, share, tmp_path / "between") / WEIGHTS)
+    assert made.keys() == begun.keys()
+    for name, rows in made.items():
+        np.testing.assert_allclose(rows, (1 - share) * begun[name] + share * ended[name], rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [{"rank": 8}, {"alpha": 16}, {"use_rslora": True}])
+def test_there_is_nothing_between_adapters_of_other_shapes(tmp_path: Path, shape: dict[str, object]) -> None:
+    other = write_peft(tmp_path / "other", **shape)  # type: ignore[arg-type]
+    with pytest.raises(AdapterInvalid, match="not of the same shape"):
+        between(write_peft(tmp_path / "one"), other, 0.5, tmp_path / "between")
+    assert not (tmp_path / "between").exists()
