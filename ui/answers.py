@@ -136,9 +136,9 @@ class Answers:
         """Ask another question in place of an earlier one, in a new thread."""
         question, into = self._checked(question), new_thread_id()
         self._refuse_when_full()
+        self._stored.fork(thread_id, turn_id, into)
         if chosen := self._stored.records.chosen_model(thread_id):
             self.use_model(into, *chosen)
-        self._stored.fork(thread_id, turn_id, into)
         return into, self.ask(into, question)
 
     def forget(self, thread_id: str) -> None:
@@ -302,7 +302,10 @@ class Answers:
             gc.collect()  # the weights of the other model, to which references go in circles
 
     def _open_session(self, thread_id: str) -> ChatSession:
-        spec, adapter = self._stored.records.chosen_model(thread_id) or (self._settings.model.name, None)
+        chosen = self._stored.records.chosen_model(thread_id)
+        if chosen is not None:
+            self._switched.add(thread_id)
+        spec, adapter = chosen or (self._settings.model.name, None)
         own = self._model if spec == self._settings.model.name else None
         return ChatSession(self._settings, thread_id=thread_id, model=own or spec, adapter=adapter)
 

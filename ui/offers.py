@@ -52,6 +52,9 @@ class Offers:
         Args:
             patience: seconds to wait for the servers that are asked; None for as long as it takes. Until they have
                 answered, those that were known before are listed.
+
+        Raises:
+            Exception: looking failed, and somebody waits for it as long as it takes.
         """
         with self._looking:
             if time.monotonic() - self._models_at > _FRESH:
@@ -60,7 +63,7 @@ class Offers:
             looked = self._models
         configured = [self._settings.model.name, "local:default"]
         concurrent.futures.wait([looked], patience)
-        if looked.done():
+        if patience is None:
             looked.result()
         return list(dict.fromkeys([*configured, *self._known_models]))
 
@@ -70,6 +73,8 @@ class Offers:
         try:
             found = available(self._settings)
         except Exception as error:
+            _log.warning("The models on offer could not be looked up: %s", error)
+            self._models_at = -math.inf
             looked.set_exception(error)
             return
         self._known_models = [model.spec for model in found if model.ready and "NAME" not in model.spec]

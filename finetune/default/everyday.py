@@ -60,7 +60,7 @@ def _rows(folder: Path, name: str) -> list[list[str]]:
             f"{path.name} cannot be used: {error}.", fix='Give it `rows = [["request", "answer"]]`.'
         ) from error
     texts = 2 * FILES[name]
-    for place, row in enumerate(rows, 1):
+    for place, row in enumerate(rows if isinstance(rows, list) else [rows], 1):
         if not isinstance(row, list) or len(row) != texts or not all(isinstance(one, str) and one for one in row):
             raise DatasetError(
                 f"{path.name}: row {place} is not {texts} texts.", fix="Give requests and answers in turn."

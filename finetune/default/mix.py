@@ -25,7 +25,7 @@ from finetune.schema import DatasetSplits, Example, Message
 SHARES: Mapping[str, int] = {
     "families": 3600,
     "talk": 700,
-    "everyday": 1800,
+    "everyday": 1500,
     "lookups": 500,
     "snips": 400,
     "seal_tools": 450,

@@ -115,7 +115,7 @@ def _after(out: Path, rounds: tuple[Round, ...]) -> Path:
     learned, kept = adapter_of(folder), folder / "kept"
     if len(rounds) == 1 or last.kept == 1:
         return learned
-    return kept if kept.is_dir() else between(_after(out, rounds[:-1]), learned, last.kept, kept)
+    return between(_after(out, rounds[:-1]), learned, last.kept, kept)
 
 
 def adapter_of(folder: Path) -> Path:

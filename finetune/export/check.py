@@ -134,8 +134,9 @@ def check_merged(served: tuple[Path, Path], merged: Path, questions: Sequence[st
         tokens: longest answer.
 
     Returns:
-        Their agreement. A parting names what the two said (-1 where an answer was over); its margin is at most the true
-        one, as no more than the likeliest tokens are known, and infinite where the served answer was over.
+        Their agreement. A parting names what the two said (-1 where an answer was over); its margin takes
+        the second token for as likely as the last one that is known, where no more is, and is infinite where the served
+        answer was over.
 
     Raises:
         ExportError: there are no questions, or llama.cpp refuses a file.

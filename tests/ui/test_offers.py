@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import pytest
@@ -38,4 +39,10 @@ def test_an_error_in_looking_is_told_to_who_waits(settings: Settings, monkeypatc
     offers = Offers(settings)
     with pytest.raises(OSError, match="no network"):
         offers.models()
+    configured = list(dict.fromkeys([settings.model.name, "local:default"]))
+    assert offers.models(patience=0) == configured  # a page that does not wait is drawn
+    monkeypatch.setattr("agent.cli.models.available", lambda settings: [Available("ollama:back", True, "")])
+    with contextlib.suppress(OSError):  # of the look that has just begun
+        offers.models()
+    assert "ollama:back" in offers.models()
     offers.close()

@@ -21,6 +21,7 @@ from ui.share_parts.transcript import exports_html, live_html, opening_html, tra
 from ui.share_parts.visitors import VisitorDesk
 
 if TYPE_CHECKING:
+    from ui.answering import LiveAnswer
     from ui.share_parts.page import Widgets
 
 Updates = dict[Any, Any]
@@ -38,14 +39,17 @@ P = ParamSpec("P")
 
 @dataclass(slots=True)
 class _Opened:
-    """What a page shows: a conversation, whether the answer last shown in it was unfinished, words searched for.
+    """What a page shows.
 
     Attributes:
+        thread: the conversation.
+        live: the answer in it that is being followed.
+        search: words by which the list of conversations is narrowed.
         instead: what to say in place of an answer that cannot be followed.
     """
 
     thread: str
-    unfinished: bool = False
+    live: LiveAnswer | None = None
     search: str = ""
     instead: Updates = field(default_factory=dict)
 
@@ -165,20 +169,18 @@ class Handlers:
         Changes nothing but the answer, as Gradio makes every other part of the page anew each time, changed or not.
         """
         opened = self._opened.get(str(request.session_hash))
-        if opened is None or opened.thread != thread or not opened.unfinished:
+        live = opened.live if opened is not None and opened.thread == thread else None
+        if opened is None or live is None:
             yield gr.skip()  # a click that began no answer; without a word Gradio would empty what the page shows now
             return
         try:
-            desk = self._host.desk(request)
-            with self._host.watching(desk) as allowed:
+            with self._host.watching(self._host.desk(request)) as allowed:
                 if not allowed:
                     opened.instead = self._say(_TOO_MANY)
-                live = desk.view(thread).live if allowed else None
-                for picture in (live_html(live) for _ in live.pictures(PATIENCE)) if live is not None else ():
-                    shown = self._opened.get(str(request.session_hash)) is opened
-                    yield picture if shown else gr.skip()
-                    if not shown:
-                        return
+                for _ in live.pictures(PATIENCE) if allowed else ():
+                    if self._opened.get(str(request.session_hash)) is not opened:
+                        break
+                    yield live_html(live)
         except RatchetError as error:
             opened.instead = self._trouble(error)
         yield gr.skip()
@@ -187,18 +189,19 @@ class Handlers:
     def settle(self, thread: str, editing: str, correcting: str, request: gr.Request) -> Updates:
         """Show everything of the conversation once its answer is no longer followed."""
         opened = self._opened.get(str(request.session_hash))
-        nothing: Updates = {self._show.thread: thread}
-        if opened is None or opened.thread != thread or not opened.unfinished:
+        nothing: Updates = {self._show.thread: gr.skip()}  # what was said on the page before stays
+        if opened is None or opened.thread != thread or opened.live is None:
             return nothing
         instead, opened.instead = opened.instead, {}
         if instead:
             return instead
-        desk = self._host.desk(request)
-        live = desk.view(thread).live
-        if live is not None and not live.finished:
+        if not opened.live.finished:
             return nothing  # opened anew meanwhile, and followed from there
-        opened.unfinished = False
-        return self._finished(desk, thread, opened.search)
+        finished = self._finished(self._host.desk(request), thread, opened.search)
+        if self._opened.get(str(request.session_hash)) is not opened:
+            return nothing
+        opened.live = None
+        return finished
 
     def _ask(self, desk: VisitorDesk, where: tuple[str, str], question: str, request: gr.Request) -> Updates:
         thread, editing = where
@@ -265,14 +268,14 @@ class Handlers:
                 show.title: "",
             }
         live = desk.view(thread).live or desk.resume(thread)
-        opened.unfinished = going = live is not None and not live.finished
+        opened.live = live if live is not None and not live.finished else None
         view = desk.view(thread)  # only now, or an answer that ends meanwhile is never shown
         listed = {known.thread_id: known.title for known in desk.threads()}
         return self._closed() | {
             show.transcript: transcript_html(view.turns),
             show.live: live_html(view.live) if view.live is not None else "",
             show.threads: self._listed(desk, thread, search),
-            show.stop: gr.update(visible=going),
+            show.stop: gr.update(visible=opened.live is not None),
             show.thread: thread,
             show.title: listed.get(thread, ""),
         }

@@ -62,6 +62,59 @@ def test_a_reload_finds_the_answer_in_progress(served: Served, open_page: Callab
     assert len(page.turns) == 1
 
 
+def test_who_watches_too_many_answers_is_told_and_finds_this_one_later(
+    served: Served, open_page: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.model.script.append(BLUE)
+    page = open_page().click("enter")
+    with monkeypatch.context() as none:
+        none.setattr("ui.share_parts.host.MOST_WATCHED", 0)
+        page.click("ask", ASKED)
+    assert "too many answers" in page.notice and "painted blue" not in page.transcript
+    assert "painted blue" in page.click("enter").transcript and page.notice == ""
+
+
+def test_a_page_shows_its_whole_answer_though_more_has_been_asked_in_another_tab(
+    served: Served, open_page: Callable[..., Page]
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    browser = served.browser()
+    served.model.script += [BLUE, SENTENCE]
+    page = open_page(browser).click("enter").click("ask", ASKED, follow=False).click("follow")
+    served.model._after_first = wait
+    other = open_page(browser).click("enter")
+    other.click("ask", "Tell me about numbers, please, would you?", follow=False)
+    assert begun.wait(30)
+    assert "painted blue" in page.click("settle").transcript
+    go_on.set()
+    assert len(other.click("enter").turns) == 2
+
+
+def test_the_end_of_an_answer_does_not_disturb_another_conversation(
+    served: Served, open_page: Callable[..., Page]
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    served.model.script.append(SENTENCE)
+    served.model._after_first = wait
+    page = open_page().click("enter")
+    page.click("ask", "Tell me about numbers, please, would you?", follow=False)
+    assert begun.wait(30)
+    before = dict(page.click("new").values)
+    go_on.set()
+    page.click("follow").click("settle")
+    assert page.values == before
+
+
 def test_stop_really_stops(served: Served, open_page: Callable[..., Page]) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
