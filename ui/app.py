@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -36,9 +37,13 @@ def find_packages() -> None:
     Streamlit puts the folder of the script itself first, where `markdown.py` would pass for the package Markdown.
     """
     here = Path(__file__).resolve().parent
-    sys.path[:] = [entry for entry in sys.path if not entry or Path(entry).resolve() != here]
     if str(here.parent) not in sys.path:
         sys.path.insert(0, str(here.parent))
+    # One entry at a time: Streamlit changes the list on other threads, and one made anew would lose what they move.
+    for entry in sys.path.copy():
+        if entry and Path(entry).resolve() == here:
+            with contextlib.suppress(ValueError):
+                sys.path.remove(entry)
 
 
 def pages() -> dict[str, list[Page]]:

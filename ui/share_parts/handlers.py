@@ -78,10 +78,12 @@ class Handlers:
 
     @_told_of_trouble
     def enter(self, thread: str, editing: str, correcting: str, request: gr.Request) -> Updates:
-        """The page was loaded: go on where this visitor was last."""
+        """The page was loaded: go on where this visitor was last, or where he has begun while it was."""
         desk = self._host.desk(request)
         known = desk.threads()
-        return self._open(desk, known[0].thread_id if known else "", request)
+        opened = self._opened.get(str(request.session_hash))
+        begun = opened.thread if opened is not None else ""
+        return self._open(desk, begun or (known[0].thread_id if known else ""), request)
 
     @_told_of_trouble
     def open(self, thread: str, editing: str, correcting: str, chosen: str, request: gr.Request) -> Updates:
@@ -250,19 +252,23 @@ class Handlers:
         return {}
 
     def _open(self, desk: VisitorDesk, thread: str, request: gr.Request) -> Updates:
-        """Everything of a conversation, or of one that has not begun."""
-        show = self._show
+        """Everything of a conversation, or of one that has not begun; nothing if another is opened meanwhile."""
         session, search = str(request.session_hash), self._searched(request)
         opened = self._opened[session] = _Opened(thread, search=search)
         self._opened.move_to_end(session)
         if len(self._opened) > MOST_KEYS:
             self._opened.popitem(last=False)
+        everything = self._everything(desk, opened)
+        return everything if self._opened.get(session) is opened else {}
+
+    def _everything(self, desk: VisitorDesk, opened: _Opened) -> Updates:
+        show, thread = self._show, opened.thread
         if not thread:
             opening = opening_html(desk.suggestions())
             return self._closed() | {
                 show.transcript: opening,
                 show.live: "",
-                show.threads: self._listed(desk, "", search),
+                show.threads: self._listed(desk, "", opened.search),
                 show.stop: gr.update(visible=False),
                 show.thread: "",
                 show.title: "",
@@ -274,7 +280,7 @@ class Handlers:
         return self._closed() | {
             show.transcript: transcript_html(view.turns),
             show.live: live_html(view.live) if view.live is not None else "",
-            show.threads: self._listed(desk, thread, search),
+            show.threads: self._listed(desk, thread, opened.search),
             show.stop: gr.update(visible=opened.live is not None),
             show.thread: thread,
             show.title: listed.get(thread, ""),

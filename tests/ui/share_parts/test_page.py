@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -60,6 +62,37 @@ def test_a_reload_finds_the_answer_in_progress(served: Served, open_page: Callab
     go_on.set()
     page.click("enter")
     assert len(page.turns) == 1
+
+
+def test_a_question_asked_while_the_page_is_being_loaded_is_not_covered_by_what_is_loaded(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ui.share_parts import handlers
+    from ui.share_parts.visitors import Visitor
+
+    opening, asked, plain, loaded = threading.Event(), threading.Event(), handlers.opening_html, list[Any]()
+
+    def slow(questions: Sequence[str]) -> str:
+        opening.set()
+        assert asked.wait(30)
+        return plain(questions)
+
+    desk = served.host.reception.of(Visitor.of("guest", "hasty", "10.0.0.1"))
+    monkeypatch.setattr(type(served.host), "desk", lambda self, request: desk)
+    monkeypatch.setattr(handlers, "opening_html", slow)
+    do: Any = next(fn.fn for fn in served.page.fns.values() if fn.name == "enter").__self__
+    request = SimpleNamespace(session_hash="hasty")
+    loading = threading.Thread(target=lambda: loaded.append(do.enter("", "", "", request)))
+    loading.start()
+    assert opening.wait(30)
+    served.model.script.append(BLUE)
+    thread = do.ask("", "", "", ASKED, request)[do._show.thread]
+    asked.set()
+    loading.join(30)
+    assert do._show.transcript not in loaded[0] and do._show.thread not in loaded[0]
+    list(do.follow(thread, "", "", request))
+    assert "painted blue" in do.settle(thread, "", "", request)[do._show.transcript]
+    assert do.enter("", "", "", request)[do._show.thread] == thread
 
 
 def test_who_watches_too_many_answers_is_told_and_finds_this_one_later(
