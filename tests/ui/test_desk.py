@@ -531,22 +531,6 @@ def test_a_thread_can_be_answered_by_another_model(open_desk: OpenDesk) -> None:
     assert desk.adapters()[:2] == ["", "none"]
 
 
-def test_the_usual_model_answers_again_when_another_was_chosen_before_the_session_was_opened(
-    open_desk: OpenDesk,
-) -> None:
-    before = open_desk("One.")
-    turn = ended(before.ask("thread", "First")).turn
-    assert turn is not None
-    before.use_model("thread", "local:/nowhere/model.gguf")
-    into, live = before.fork("thread", turn.turn_id, "First, but otherwise")
-    assert ended(live).status == "failed" and before.model_of(into) == ("local:/nowhere/model.gguf", "")
-    desk = open_desk("Two.")
-    failed = ended(desk.ask("thread", "Second"))
-    assert failed.failed is not None and "model.gguf" in failed.failed.what
-    desk.use_model("thread", "openai:scripted", "")
-    assert ended(desk.ask("thread", "Third")).text == "Two."
-
-
 def test_feedback_and_wrong_citations_are_recorded(open_desk: OpenDesk) -> None:
     desk = open_desk("One.")
     turn = ended(desk.ask("thread", "First")).turn
