@@ -18,9 +18,8 @@ from finetune.schema import Example
 
 FOLDER = Path(__file__).with_name("everyday")
 FILES: Mapping[str, int] = {"knowledge": 1, "requests": 1, "twins": 2}  # dialogues in a row of each
-_HARMFUL = (
-    0.25  # share of the harmful requests in one draw: most of what people ask is harmless, and small models guess
-)
+# Share of the harmful requests in one draw: most of what people ask is harmless, and small models guess.
+_HARMFUL = 0.25
 
 
 def examples(seed: int = 0, folder: Path = FOLDER) -> list[Example]:

@@ -142,8 +142,8 @@ def _data(folder: Path, one: Round) -> DatasetSplits:
 
     if not folder.is_dir():
         splits = mix(one.seed, one.scale, one.more)
-        most = shares(one.scale, one.more)
-        sources = tuple(SourceFacts(name, LICENCES[name], most[name]) for name in most)
+        drawn = shares(one.scale, one.more)
+        sources = tuple(SourceFacts(name, LICENCES[name], most) for name, most in drawn.items())
         save(folder, splits, card_of(splits, sources=sources, settings=asdict(one)), PiiReport({}, {}))
     return load(folder).splits()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -31,6 +32,19 @@ FORM = {"accept": "text/html,application/xhtml+xml"}
 SENTENCE = "One two three four five six seven eight nine ten eleven twelve."
 
 
+@dataclass(frozen=True)
+class Held:
+    """A model that has begun to speak and waits for a word to go on."""
+
+    begun: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    def wait(self) -> None:
+        """Called by the model."""
+        self.begun.set()
+        assert self.go_on.wait(30)
+
+
 @dataclass
 class Served:
     """A server that runs, and what is behind it."""
@@ -50,6 +64,12 @@ class Served:
         answer = browser.post("/login", data={"username": name, "password": password}, headers=FORM)
         assert answer.status_code == 303, answer.text
         return browser
+
+    def hold(self) -> Held:
+        """Have the model wait behind the first piece of what it says, in every answer from now on."""
+        held = Held()
+        self.model._after_first = held.wait
+        return held
 
     def stranger(self, address: str = "10.0.0.1") -> httpx.Client:
         """Somebody's browser; the server sees this address, as behind a proxy on the same machine."""
@@ -98,10 +118,7 @@ class Page:
         number = next(number for number, fn in self.functions.items() if fn.name == name)
         self._call(number, [None, None, None, *inputs], event)
         if follow and name in {"enter", "ask", "act", "open"}:
-            for next_one in ("follow", "settle"):
-                self._call(
-                    next(number for number, fn in self.functions.items() if fn.name == next_one), [None] * 3, None
-                )
+            self.click("follow").click("settle")
         return self
 
     def act(self, what: str, turn: str = "", text: str = "", *, follow: bool = True) -> Page:

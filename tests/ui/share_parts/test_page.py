@@ -46,20 +46,14 @@ def test_the_conversation_is_there_after_a_reload_and_a_new_login(
 
 
 def test_a_reload_finds_the_answer_in_progress(served: Served, open_page: Callable[..., Page]) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        begun.set()
-        assert go_on.wait(30)
-
     served.model.script.append(SENTENCE)
-    served.model._after_first = wait
+    held = served.hold()
     browser = served.browser()
     open_page(browser, "before").click("enter").click("ask", ASKED, follow=False)
-    assert begun.wait(30)
+    assert held.begun.wait(30)
     page = open_page(browser, "after").click("enter", follow=False)
     assert ASKED in page.values["live"]
-    go_on.set()
+    held.go_on.set()
     page.click("enter")
     assert len(page.turns) == 1
 
@@ -110,58 +104,40 @@ def test_who_watches_too_many_answers_is_told_and_finds_this_one_later(
 def test_a_page_shows_its_whole_answer_though_more_has_been_asked_in_another_tab(
     served: Served, open_page: Callable[..., Page]
 ) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        begun.set()
-        assert go_on.wait(30)
-
     browser = served.browser()
     served.model.script += [BLUE, SENTENCE]
     page = open_page(browser).click("enter").click("ask", ASKED, follow=False).click("follow")
-    served.model._after_first = wait
+    held = served.hold()
     other = open_page(browser).click("enter")
     other.click("ask", "Tell me about numbers, please, would you?", follow=False)
-    assert begun.wait(30)
+    assert held.begun.wait(30)
     assert "painted blue" in page.click("settle").transcript
-    go_on.set()
+    held.go_on.set()
     assert len(other.click("enter").turns) == 2
 
 
 def test_the_end_of_an_answer_does_not_disturb_another_conversation(
     served: Served, open_page: Callable[..., Page]
 ) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        begun.set()
-        assert go_on.wait(30)
-
     served.model.script.append(SENTENCE)
-    served.model._after_first = wait
+    held = served.hold()
     page = open_page().click("enter")
     page.click("ask", "Tell me about numbers, please, would you?", follow=False)
-    assert begun.wait(30)
+    assert held.begun.wait(30)
     before = dict(page.click("new").values)
-    go_on.set()
+    held.go_on.set()
     page.click("follow").click("settle")
     assert page.values == before
 
 
 def test_stop_really_stops(served: Served, open_page: Callable[..., Page]) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        begun.set()
-        assert go_on.wait(30)
-
     served.model.script.append(SENTENCE)
-    served.model._after_first = wait
+    held = served.hold()
     said = served.model.said
     page = open_page().click("enter").click("ask", "Tell me about numbers, please, would you?", follow=False)
-    assert begun.wait(30)
+    assert held.begun.wait(30)
     page.click("stop")
-    go_on.set()
+    held.go_on.set()
     page.click("enter")
     assert served.model.said - said < 4
     assert len(page.turns) == 1

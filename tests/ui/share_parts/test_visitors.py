@@ -77,20 +77,14 @@ def test_no_visitor_listens_to_the_session_of_another(served: Served, open_page:
 
 
 def test_one_visitor_has_few_answers_at_once(served: Served) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        begun.set()
-        assert go_on.wait(30)
-
     served.model.script += [SENTENCE] * 3
-    served.model._after_first = wait
+    held = served.hold()
     desk = served.host.reception.of(Visitor.of("guest", "busy", "10.0.0.1"))
     lives = [desk.ask("", "Tell me something about the numbers, will you?") for _ in range(2)]
-    assert begun.wait(30)
+    assert held.begun.wait(30)
     with pytest.raises(SessionBusy):
         desk.ask("", ASKED)
-    go_on.set()
+    held.go_on.set()
     assert all(live.join(60) for live in lives)
     served.model._after_first = None
     assert desk.ask("", "Now tell me about the numbers again, please.").join(60)
