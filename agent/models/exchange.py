@@ -128,7 +128,7 @@ class Exchange:
                 kept="No tool was called.",
                 fix="Ask more simply, or limit the length of the tool's arguments in its schema.",
             )
-        self._calls = self._choice.parse(self._written)
+        self._calls = self._choice.parse(self._written, to_request(self._messages, self._is_control))
         self._done = bool(self._calls)
         self._deciding = False
 

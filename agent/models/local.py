@@ -63,6 +63,7 @@ def build(
         context_tokens=settings.context_tokens,
         timeout=settings.timeout,
         threads=settings.threads,
+        literal=name == "default",
     )
 
 
@@ -87,7 +88,8 @@ class LocalChatModel(BaseChatModel):
     The file is checked at once and loaded by the first request, or by `warm`. Models of the same file,
     context and threads share one copy in memory, whatever their adapters. Any call also takes `adapter=` (the
     stem, folder's name or path of one of `adapters`, "" or "none" for none), `stop`, `temperature`, `seed`,
-    `max_tokens`, `top_p`, `top_k`, `min_p`, `repeat_penalty` and `response_format` (`json_schema` or `json_object`).
+    `max_tokens`, `top_p`, `top_k`, `min_p`, `repeat_penalty`, `literal` and `response_format` (`json_schema` or
+    `json_object`).
 
     Attributes:
         path: the GGUF file.
@@ -97,6 +99,8 @@ class LocalChatModel(BaseChatModel):
         context_tokens: per conversation; 0 takes 4096, or less where the model was trained on less.
         timeout: seconds without progress before `ModelTimeout`.
         threads: 0 measures how many cores are free.
+        literal: leave out of tool calls what may be left out and stands nowhere in the request, which a small model
+            makes up (`agent.models.given_values`).
 
     Raises:
         ModelNotFound, ModelFileInvalid, ConfigError: as for `build`.
@@ -115,6 +119,7 @@ class LocalChatModel(BaseChatModel):
     context_tokens: int = 0
     timeout: float = 120.0
     threads: int = 0
+    literal: bool = False
 
     _engine: Engine = PrivateAttr()
     _wanted: AdapterSet = PrivateAttr()
@@ -216,7 +221,7 @@ class LocalChatModel(BaseChatModel):
         formatted = [convert_to_openai_tool(tool) for tool in tools]
         ToolChoice.of(formatted, tool_choice)
         if "ls_structured_output_format" in kwargs:  # LangChain's structured output reads the first call alone
-            kwargs.setdefault("parallel_tool_calls", False)
+            kwargs = {"parallel_tool_calls": False, "literal": False, **kwargs}  # it may sum up in words of its own
         return self.bind(tools=formatted, tool_choice=tool_choice, **kwargs)
 
     def with_structured_output(
@@ -291,7 +296,8 @@ class LocalChatModel(BaseChatModel):
             "stop": stop or [],
         }
         several = kwargs.get("parallel_tool_calls", True) is not False
-        choice = ToolChoice.of(kwargs.get("tools") or (), kwargs.get("tool_choice"), several=several)
+        literal = kwargs.get("literal", self.literal)
+        choice = ToolChoice.of(kwargs.get("tools") or (), kwargs.get("tool_choice"), several=several, literal=literal)
         schema = _schema(kwargs.get("response_format"))
         end = self._engine.tokenizer.reply_end if choice.tools and not choice.forced else ""
         return Exchange(messages, parameters, choice, self._is_control, schema, end)

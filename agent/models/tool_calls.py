@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.errors import ConfigError, ModelError
+from agent.models.given_values import Said
 from agent.models.json_schema import enforceable, only_value
 from agent.models.signatures import signature
 
@@ -46,14 +47,23 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class ToolChoice:
-    """The tools to choose from, whether the model may choose none, and whether several at once."""
+    """The tools to choose from, and what the model may do.
+
+    Attributes:
+        optional: choose none of them.
+        several: call several at once.
+        literal: give no argument that may be left out but those that stand in the request.
+    """
 
     tools: tuple[Tool, ...]
     optional: bool
     several: bool = True
+    literal: bool = False
 
     @classmethod
-    def of(cls, tools: Sequence[Mapping[str, Any]], choice: Any = None, *, several: bool = True) -> ToolChoice:
+    def of(
+        cls, tools: Sequence[Mapping[str, Any]], choice: Any = None, *, several: bool = True, literal: bool = False
+    ) -> ToolChoice:
         """Read what `bind_tools` bound.
 
         Args:
@@ -61,6 +71,7 @@ class ToolChoice:
             choice: None or "auto" (may call), "any", "required" or True (must call), "none", a tool's name,
                 or OpenAI's `{"type": "function", "function": {"name": …}}`.
             several: whether one message may hold several calls, OpenAI's `parallel_tool_calls`.
+            literal: as the attribute.
 
         Raises:
             ConfigError: the choice names no tool.
@@ -69,14 +80,14 @@ class ToolChoice:
         if isinstance(choice, Mapping):
             choice = choice.get("function", {}).get("name")
         if choice in (None, "auto"):
-            return cls(tuple(known.values()), True, several)
+            return cls(tuple(known.values()), True, several, literal)
         if choice in ("any", "required", True):
-            return cls(tuple(known.values()), False, several)
+            return cls(tuple(known.values()), False, several, literal)
         if choice in (NONE, False):
             return cls((), optional=True)
         if choice not in known:
             raise ConfigError(f'There is no tool "{choice}" to choose.', fix=f"Known are {', '.join(known)}.")
-        return cls((known[choice],), False, several=False)
+        return cls((known[choice],), False, several=False, literal=literal)
 
     @property
     def prompt(self) -> str:
@@ -111,24 +122,29 @@ class ToolChoice:
         """Whether the text, were it longer, might be a call."""
         return any(text.startswith(f"{tool.name} ") for tool in self.tools)
 
-    def parse(self, text: str) -> list[Call]:
+    def parse(self, text: str, request: str = "") -> list[Call]:
         """Names and arguments of the calls that were written, each once; empty for no call.
 
         A small model that has begun to repeat a call goes on to repeat it, so a repetition says nothing.
+
+        Args:
+            text: what the model wrote.
+            request: what the model was to answer; arguments of a literal choice are held against it.
 
         Raises:
             ModelError: the text is no valid choice, which means that a schema could not be enforced.
         """
         if self.optional and text == NONE:
             return []
+        said = Said(request) if self.literal else None
         calls: list[Call] = []
         for line in text.split("\n"):  # in JSON a line break within a text is written as two characters
-            call = self._call(line)
+            call = self._call(line, said)
             if call not in calls:
                 calls.append(call)
         return calls
 
-    def _call(self, line: str) -> Call:
+    def _call(self, line: str, said: Said | None) -> Call:
         name, _, written = line.partition(" ")
         tool = next((tool for tool in self.tools if tool.name == name), None)
         try:
@@ -143,7 +159,7 @@ class ToolChoice:
                 kept="No tool was called.",
                 fix="Simplify their argument schemas; minimum > maximum, for one, cannot be satisfied.",
             )
-        return name, arguments
+        return name, said.given(arguments, tool.parameters) if said and tool else arguments
 
 
 def written(calls: Sequence[Call]) -> str:

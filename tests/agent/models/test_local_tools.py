@@ -68,6 +68,15 @@ def test_optional_arguments_may_be_left_out(model):
         assert args in ({"a": 1}, {"a": 1, "b": 2})
 
 
+@pytest.mark.parametrize("literal", [True, False])
+def test_a_literal_call_holds_no_text_that_nobody_said(model, literal):
+    note = {"type": "string", "pattern": "^[b-z]{6}$"}
+    bound = model.bind_tools([function("f", {"note": note, "a": {"enum": [1]}}, ["a"])], literal=literal)
+    made = [bound.invoke("Go, go, f, 1!", temperature=1.0, seed=seed).tool_calls for seed in range(8)]
+    noted = [call for calls in made for call in calls if "note" in call["args"]]
+    assert any(made) and bool(noted) is not literal
+
+
 def test_the_named_tool_is_called(model):
     tools = [function("alpha", {}), function("beta", {})]
     for name in ("alpha", "beta"):
