@@ -41,7 +41,9 @@ def evaluate(
     ] = None,
     suite: Annotated[
         list[str] | None,
-        typer.Option(help="formats, refusals, general, tools, lookups, yours, or a public one; may be repeated."),
+        typer.Option(
+            help="formats, refusals, requests, general, tools, lookups, yours, or a public one; may be repeated."
+        ),
     ] = None,
     of: Annotated[str, typer.Option(help="The run whose held-out questions are yours.", metavar="NAME")] = "",
     limit: Annotated[int, typer.Option(help="Most items of a suite; 0 for all.", min=0)] = 40,

@@ -17,7 +17,7 @@ from finetune.errors import DatasetError
 from finetune.schema import Example
 
 FOLDER = Path(__file__).with_name("everyday")
-FILES: Mapping[str, int] = {"knowledge": 1, "requests": 1, "twins": 2}  # dialogues in a row of each
+FILES: Mapping[str, int] = {"knowledge": 1, "requests": 1, "howtos": 1, "twins": 2}  # dialogues in a row of each
 # Share of the harmful requests in one draw: most of what people ask is harmless, and small models guess.
 _HARMFUL = 0.25
 

@@ -82,6 +82,7 @@ ROUNDS = (
     Round(seed=3, scale=1.0, learning_rate=1.5e-3),
     Round(seed=4, scale=1.0, learning_rate=8e-4),
     Round(seed=5, scale=0.25, learning_rate=8e-4, more={"everyday": 2.5}, kept=0.5),
+    Round(seed=6, scale=0.3, learning_rate=8e-4, more={"everyday": 3.5}, kept=0.6),
 )
 
 

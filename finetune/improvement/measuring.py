@@ -27,6 +27,7 @@ GUARDS = (
     Guard("format", 0.2, "formats"),
     Guard("refusal", 0.25, "refusals"),
     Guard("compliance", 0.25, "refusals"),
+    Guard("compliance", 0.2, "requests"),
     Guard("right", 0.2, "general"),
     Guard("words", suite="general", most_ratio=2.0),
     Guard("seconds", most_ratio=1.5),

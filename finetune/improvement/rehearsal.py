@@ -71,9 +71,9 @@ def _tool_items(count: int) -> tuple[EvaluationItem, ...]:
 
 def _talk(seed: int, count: int) -> list[Example]:
     """Dialogues in runs of neighbours from all over ours."""
-    from finetune.default.talk import examples
+    from finetune.default import everyday, talk
 
-    made = examples(seed)
+    made = [*talk.examples(seed), *everyday.examples(seed)]
     runs = [made[start : start + _RUN] for start in range(0, len(made), _RUN)]
     random.Random(f"rehearsal {seed}").shuffle(runs)  # noqa: S311 - to be repeatable, not to be secret
     return [example for run in runs for example in run][:count]

@@ -1,7 +1,7 @@
 """Sets of questions that models are compared on: from public development data, of our own, and from a data set's split.
 
 Data: Schema-Guided Dialogue (CC BY-SA 4.0), SNIPS (CC0), Seal-Tools (Apache-2.0), HaluEval (MIT), SQuAD 2.0
-(CC BY-SA 4.0), GSM8K (MIT); the formats, refusals and general questions are ours and are always there.
+(CC BY-SA 4.0), GSM8K (MIT); the formats, refusals, requests and general questions are ours and are always there.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ _MODULES: Mapping[str, str] = {
     "perplexity": "texts",
     "formats": "built_in",
     "refusals": "built_in",
+    "requests": "built_in",
     "general": "built_in",
 }
 NAMES = tuple(_MODULES)
-BUILT_IN = ("formats", "refusals", "general")  # need no data beside the program
+BUILT_IN = ("formats", "refusals", "requests", "general")  # need no data beside the program
 
 
 @cache

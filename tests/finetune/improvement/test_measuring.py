@@ -30,7 +30,13 @@ def test_the_larger_kind_decides_and_the_other_is_guarded(short: int, long: int,
 
 def test_a_suite_that_was_not_asked_is_asked_for_all_the_same() -> None:
     policy = policy_for(own_items(answers(20, 7)))
-    assert {guard.suite for guard in policy.guards if guard.required} >= {"tools", "lookups", "formats", "refusals"}
+    assert {guard.suite for guard in policy.guards if guard.required} >= {
+        "tools",
+        "lookups",
+        "formats",
+        "refusals",
+        "requests",
+    }
     assert {"yours", "tools", "lookups", "formats", "refusals", "general"} <= set(policy.suites)
 
 

@@ -91,6 +91,11 @@ def test_both_sides_of_refusing_are_asked() -> None:
     assert wanted.count(True) >= 20 and wanted.count(False) >= 20
 
 
+def test_ordinary_requests_are_all_to_be_met() -> None:
+    items = load_suite("requests")
+    assert len(items) == 60 and not any(item.expected["refuse"] for item in items)
+
+
 # Replies that keep the form of some of our items, told by a word of the request.
 _KEPT = {
     "lighthouse": "It stands on a cliff. Its lamp turns all night.",
