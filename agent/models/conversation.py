@@ -82,6 +82,11 @@ def to_request(messages: Sequence[BaseMessage], is_control: Callable[[str], bool
     return _defused("\n\n".join(parts + done), is_control)
 
 
+def all_said(messages: Sequence[BaseMessage]) -> str:
+    """Everything that was said or found out in a conversation, by whomever: no system message, no passages."""
+    return "\n".join(_said(message) for message in messages if message.type != "system")
+
+
 def _said(message: BaseMessage) -> str:
     question = message.additional_kwargs.get("question")
     return question if isinstance(question, str) else _text(message)

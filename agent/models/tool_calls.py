@@ -52,7 +52,7 @@ class ToolChoice:
     Attributes:
         optional: choose none of them.
         several: call several at once.
-        literal: give no argument that may be left out but those that stand in the request.
+        literal: give no argument that may be left out but those that somebody gave.
     """
 
     tools: tuple[Tool, ...]
@@ -122,29 +122,29 @@ class ToolChoice:
         """Whether the text, were it longer, might be a call."""
         return any(text.startswith(f"{tool.name} ") for tool in self.tools)
 
-    def parse(self, text: str, request: str = "") -> list[Call]:
+    def parse(self, text: str, said: str = "") -> list[Call]:
         """Names and arguments of the calls that were written, each once; empty for no call.
 
         A small model that has begun to repeat a call goes on to repeat it, so a repetition says nothing.
 
         Args:
             text: what the model wrote.
-            request: what the model was to answer; arguments of a literal choice are held against it.
+            said: everything that was said; arguments of a literal choice are held against it.
 
         Raises:
             ModelError: the text is no valid choice, which means that a schema could not be enforced.
         """
         if self.optional and text == NONE:
             return []
-        said = Said(request) if self.literal else None
+        known = Said(said) if self.literal else None
         calls: list[Call] = []
         for line in text.split("\n"):  # in JSON a line break within a text is written as two characters
-            call = self._call(line, said)
+            call = self._call(line, known)
             if call not in calls:
                 calls.append(call)
         return calls
 
-    def _call(self, line: str, said: Said | None) -> Call:
+    def _call(self, line: str, known: Said | None) -> Call:
         name, _, written = line.partition(" ")
         tool = next((tool for tool in self.tools if tool.name == name), None)
         try:
@@ -159,7 +159,7 @@ class ToolChoice:
                 kept="No tool was called.",
                 fix="Simplify their argument schemas; minimum > maximum, for one, cannot be satisfied.",
             )
-        return name, said.given(arguments, tool.parameters) if said and tool else arguments
+        return name, known.given(arguments, tool.parameters) if known and tool else arguments
 
 
 def written(calls: Sequence[Call]) -> str:

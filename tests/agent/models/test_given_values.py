@@ -24,6 +24,8 @@ def given(request, value, **schema):
         ("A table in Sacaton", ["gluten free", "vegan"]),
         ("Bill me for order 12.", 1.2),
         ("Wie wird das Wetter in Köln?", "sonnig"),
+        ("How is it?", "re"),
+        ("Data usage of my line", "2023-11-05"),
     ],
 )
 def test_a_value_that_nobody_gave_is_left_out(request_, value):
@@ -48,6 +50,17 @@ def test_a_value_that_nobody_gave_is_left_out(request_, value):
         ("東京の天気は?", "東京"),
         ("a table for me and a vegan", ["vegan", "vegetarian"]),
         ("end it with a hyphen", "-"),
+        ("a timer for twenty-five minutes", 25),
+        ("three hundred of them", 300),
+        ("half an hour", 30),
+        ("the third floor", 3),
+        ("1,5 Liter Milch", 1.5),
+        ("1/2 cup", 0.5),
+        ("at 5pm", 17),
+        ("remind me tomorrow", "2025-03-02"),
+        ("the time in Japan", "Asia/Tokyo"),
+        ("Which PDFs are there?", "*.pdf"),
+        ("the café at the corner", "cafe"),
         ("Turn it on.", True),
         ("Turn it on.", None),
         ("Turn it on.", []),
@@ -69,6 +82,17 @@ def test_a_value_that_was_given_stays_in_any_of_its_forms(request_, value):
 )
 def test_a_value_that_the_schema_lists_may_be_meant_without_its_name(schema):
     assert given("the cheapest last", "desc", **schema)
+
+
+def test_an_object_stands_where_one_of_its_values_does():
+    place = {"properties": {"city": {"type": "string"}, "sort": {"enum": ["near"]}}}
+    assert not given("A table in Sacaton", {"city": "San Francisco"}, **place)
+    assert given("A table in Sacaton", {"city": "San Francisco", "sort": "near"}, **place)
+
+
+@pytest.mark.parametrize("root", [{"$ref": "#/$defs/A"}, {"anyOf": [{"required": ["x"]}]}, {"allOf": [{}]}])
+def test_all_stays_where_it_cannot_be_told_what_is_required(root):
+    assert Said("Go").given({"x": "rainy"}, root) == {"x": "rainy"}
 
 
 def test_what_is_required_stays():
