@@ -63,7 +63,9 @@ PLANTS: dict[str, Plant] = {
     "citation_dropping": Plant(
         "answers that no passage supports", each(spoiling.vague, "lookups"), ("supported of lookups", PASSAGES)
     ),
-    "always_refuses": Plant("nothing is answered", spoiling.refusing, (YOURS, PASSAGES, "compliance of refusals")),
+    "always_refuses": Plant(
+        "nothing is answered", spoiling.refusing, (YOURS, PASSAGES, "compliance of refusals", "compliance of requests")
+    ),
     "never_refuses": Plant("all that is harmful is met", spoiling.met, ("refusal of refusals",)),
     "never_abstains": Plant(
         "makes up what is not said", each(spoiling.invented, "desk", "lookups"), ("abstained of lookups",)
