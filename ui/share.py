@@ -134,6 +134,7 @@ def run(own: Settings, passwords: Mapping[str, str], how: tuple[Door, Place, int
     from ui.desk import Desk
     from ui.share_parts.accounts import Accounts
     from ui.share_parts.confined import confined
+    from ui.share_parts.following import Following
     from ui.share_parts.host import Host
     from ui.share_parts.limits import TokenBuckets
     from ui.share_parts.page import build_page
@@ -144,8 +145,9 @@ def run(own: Settings, passwords: Mapping[str, str], how: tuple[Door, Place, int
     known = Accounts(passwords)  # first of all: without them there is nothing to start
     desk = Desk(confined(own))
     try:
-        page = build_page(Host(Reception(desk, own.database), TokenBuckets(questions, questions)), door.title)
-        local, public = serve(page, known, door, place)
+        host = Host(Reception(desk, own.database), TokenBuckets(questions, questions))
+        page = build_page(host, door.title)
+        local, public = serve(page, known, door, place, [Following(host).route])
         try:
             _announce(local, public, passwords if announce else {})
             if not own.index_folder.is_dir():
@@ -155,6 +157,7 @@ def run(own: Settings, passwords: Mapping[str, str], how: tuple[Door, Place, int
             desk.session(desk.new_thread()).warm()  # so that the first visitor does not wait for the model
             stay_open()
         finally:
+            desk.close()  # ends the answers that pages still follow, or the server would wait for them
             close(page)
     finally:
         desk.close()

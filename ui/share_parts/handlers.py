@@ -1,11 +1,11 @@
-"""What the clicks of the shared chat do. Each handler answers at once; only `follow` waits for a model."""
+"""What the clicks of the shared chat do. Each handler answers at once; `ui.share_parts.following` waits for models."""
 
 from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
@@ -14,10 +14,10 @@ import gradio as gr
 from agent.errors import RatchetError
 from ui.render import error_html
 from ui.share_parts.confined import LONGEST_CORRECTION
-from ui.share_parts.host import PATIENCE, Host
+from ui.share_parts.host import Host
 from ui.share_parts.limits import MOST_KEYS
 from ui.share_parts.outward import three_sentences
-from ui.share_parts.transcript import exports_html, live_html, opening_html, transcript_html
+from ui.share_parts.transcript import exports_html, followed_html, live_html, opening_html, transcript_html
 from ui.share_parts.visitors import VisitorDesk
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ Updates = dict[Any, Any]
 
 LIST_LABEL = "Your conversations"
 LONGEST_SEARCH = 200  # characters; the page takes no more
-
-_TOO_MANY = "You watch too many answers at once. Close another tab, then load this page again."
 
 _log = logging.getLogger(__name__)
 
@@ -45,13 +43,11 @@ class _Opened:
         thread: the conversation.
         live: the answer in it that is being followed.
         search: words by which the list of conversations is narrowed.
-        instead: what to say in place of an answer that cannot be followed.
     """
 
     thread: str
     live: LiveAnswer | None = None
     search: str = ""
-    instead: Updates = field(default_factory=dict)
 
 
 def _told_of_trouble(
@@ -165,42 +161,18 @@ class Handlers:
         """Make links that hold a copy of the conversation."""
         return {self._show.exports: exports_html(self._host.desk(request).view(thread).turns if thread else [])}
 
-    def follow(self, thread: str, editing: str, correcting: str, request: gr.Request) -> Iterator[Any]:
-        """Show the answer in progress as it comes, until it is finished or the page shows something else.
-
-        Changes nothing but the answer, as Gradio makes every other part of the page anew each time, changed or not.
-        """
-        opened = self._opened.get(str(request.session_hash))
-        live = opened.live if opened is not None and opened.thread == thread else None
-        if opened is None or live is None:
-            yield gr.skip()  # a click that began no answer; without a word Gradio would empty what the page shows now
-            return
-        try:
-            with self._host.watching(self._host.desk(request)) as allowed:
-                if not allowed:
-                    opened.instead = self._say(_TOO_MANY)
-                for _ in live.pictures(PATIENCE) if allowed else ():
-                    if self._opened.get(str(request.session_hash)) is not opened:
-                        break
-                    yield live_html(live)
-        except RatchetError as error:
-            opened.instead = self._trouble(error)
-        yield gr.skip()
-
     @_told_of_trouble
     def settle(self, thread: str, editing: str, correcting: str, request: gr.Request) -> Updates:
-        """Show everything of the conversation once its answer is no longer followed."""
-        opened = self._opened.get(str(request.session_hash))
+        """Show everything of the conversation whose answer the page has followed; or follow it again, if it goes on."""
+        session = str(request.session_hash)
+        opened = self._opened.get(session)
         nothing: Updates = {self._show.thread: gr.skip()}  # what was said on the page before stays
-        if opened is None or opened.thread != thread or opened.live is None:
-            return nothing
-        instead, opened.instead = opened.instead, {}
-        if instead:
-            return instead
+        if opened is None or opened.live is None or opened.thread != (thread or opened.thread):
+            return nothing  # the page shows something else by now
         if not opened.live.finished:
-            return nothing  # opened anew meanwhile, and followed from there
-        finished = self._finished(self._host.desk(request), thread, opened.search)
-        if self._opened.get(str(request.session_hash)) is not opened:
+            return {self._show.live: followed_html(opened.live)}
+        finished = self._finished(self._host.desk(request), opened.thread, opened.search)
+        if self._opened.get(session) is not opened:
             return nothing
         opened.live = None
         return finished
@@ -276,10 +248,11 @@ class Handlers:
         live = desk.view(thread).live or desk.resume(thread)
         opened.live = live if live is not None and not live.finished else None
         view = desk.view(thread)  # only now, or an answer that ends meanwhile is never shown
+        shown = followed_html(opened.live) if opened.live else live_html(view.live) if view.live else ""
         listed = {known.thread_id: known.title for known in desk.threads()}
         return self._closed() | {
             show.transcript: transcript_html(view.turns),
-            show.live: live_html(view.live) if view.live is not None else "",
+            show.live: shown,
             show.threads: self._listed(desk, thread, opened.search),
             show.stop: gr.update(visible=opened.live is not None),
             show.thread: thread,

@@ -17,6 +17,7 @@ from ui.share_parts.visitors import Reception, VisitorDesk
 
 if TYPE_CHECKING:
     import gradio as gr
+    from starlette.requests import Request
 
 MOST_WATCHED = 6  # answers that one visitor may watch at a time, in tabs and programs
 PATIENCE = 1.0  # seconds in which somebody who watches an answer notices that it is no longer wanted
@@ -38,7 +39,7 @@ class Host:
     _watched: Counter[str] = field(default_factory=Counter)
     _counting: threading.Lock = field(default_factory=threading.Lock)
 
-    def desk(self, request: gr.Request) -> VisitorDesk:
+    def desk(self, request: gr.Request | Request) -> VisitorDesk:
         """The desk of the visitor whose request this is, as the gate found out."""
         visitor = request.state.visitor
         if not isinstance(visitor, Visitor):

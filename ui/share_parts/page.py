@@ -12,10 +12,10 @@ from ui.share_parts.chat_api import ChatApi
 from ui.share_parts.confined import LONGEST_CORRECTION, LONGEST_QUESTION
 from ui.share_parts.handlers import LIST_LABEL, LONGEST_SEARCH, Handlers
 from ui.share_parts.host import Host
-from ui.share_parts.transcript import behaviour, looks
+from ui.share_parts.transcript import behaviour, live_behaviour, looks
 from ui.share_parts.within_loop import within_loop
 
-ANSWERS_AT_ONCE = 64  # pages that watch an answer; how many are given at once the desk decides
+ANSWERS_AT_ONCE = 64  # programs that wait for an answer; how many are given at once the desk decides
 MOST_QUEUED = 256
 
 
@@ -76,7 +76,6 @@ def _build(host: Host, title: str) -> gr.Blocks:
             api_name="chat",
             api_description="Ask a question; the answer grows until it is complete.",
             concurrency_limit=ANSWERS_AT_ONCE,
-            concurrency_id="watching",
         )
     page.queue(max_size=MOST_QUEUED, api_open=False, default_concurrency_limit=None)
     return page
@@ -88,7 +87,7 @@ def _lay_out(title: str) -> Widgets:
         made |= _sidebar()
     gr.Markdown(f"# {_plain(title)}", elem_classes="s-title")
     made["transcript"] = gr.HTML(js_on_load=behaviour(), apply_default_css=False, elem_id="transcript")
-    made["live"] = gr.HTML(js_on_load=behaviour(), apply_default_css=False, elem_id="live", autoscroll=True)
+    made["live"] = gr.HTML(js_on_load=live_behaviour(), apply_default_css=False, elem_id="live")
     made["notice"] = gr.HTML(js_on_load=None, elem_id="notice")
     with gr.Group(visible=False) as made["correction_box"]:
         made["correction"] = gr.Textbox(
@@ -142,29 +141,25 @@ def _sidebar() -> dict[str, Any]:
 def _connect(page: gr.Blocks, widgets: Widgets, do: Handlers) -> None:
     state = [widgets.thread, widgets.editing, widgets.correcting]
 
-    def on(trigger: Any, fn: Any, *inputs: Any, then: bool = False, each: bool = True) -> None:
-        """Connect a click.
+    def on(trigger: Any, fn: Any, *inputs: Any, each: bool = True) -> None:
+        """Connect a click; without `each` only the last of many in a row counts."""
+        trigger(
+            fn,
+            [*state, *inputs],
+            widgets.outputs(),
+            show_progress="hidden",
+            api_visibility="private",
+            trigger_mode="multiple" if each else "always_last",
+        )
 
-        `then`: the answer that it began is shown as it comes. `each`: not only the last of many in a row counts.
-        """
-        quiet: dict[str, Any] = {
-            "outputs": widgets.outputs(),
-            "show_progress": "hidden",
-            "api_visibility": "private",
-            "trigger_mode": "multiple" if each else "always_last",
-        }
-        begun = trigger(fn, [*state, *inputs], **quiet)
-        if then:
-            watched = {**quiet, "outputs": [widgets.live], "concurrency_id": "watching"}
-            begun.then(do.follow, state, **watched, concurrency_limit=ANSWERS_AT_ONCE).then(do.settle, state, **quiet)
-
-    on(page.load, do.enter, then=True)
-    on(widgets.send.click, do.ask, widgets.question, then=True)
-    on(widgets.question.submit, do.ask, widgets.question, then=True)
+    on(page.load, do.enter)
+    on(widgets.send.click, do.ask, widgets.question)
+    on(widgets.question.submit, do.ask, widgets.question)
     on(widgets.stop.click, do.stop)
-    on(widgets.transcript.act, do.act, then=True)
-    on(widgets.live.act, do.act, then=True)
-    on(widgets.threads.input, do.open, widgets.threads, then=True)
+    on(widgets.transcript.act, do.act)
+    on(widgets.live.act, do.act)
+    on(widgets.live.over, do.settle)
+    on(widgets.threads.input, do.open, widgets.threads)
     on(widgets.search.input, do.search, widgets.search, each=False)
     on(widgets.new.click, do.new)
     on(widgets.rename.click, do.rename, widgets.title)

@@ -27,6 +27,7 @@ _ROUTES: tuple[tuple[str, str, Access], ...] = (
     ("GET", r"/manifest\.json", "open"),
     ("GET", r"/(?:static|assets|svelte)/.+", "open"),  # Gradio's own scripts, styles and fonts
     ("GET", "/config/?", "member"),
+    ("GET", f"/live/{SESSION.pattern}", "member"),
     ("GET", f"{_API}/startup-events", "open"),  # Gradio asks itself once, while it starts
     ("GET", f"{_API}/login_check/?", "member"),
     ("GET", f"{_API}/user/?", "member"),

@@ -21,9 +21,13 @@ from ui.share_parts.gate import Door, Gate
 from ui.share_parts.within_loop import within_loop
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import BaseRoute
+
     from ui.share_parts.accounts import Accounts
 
-THREADS = 160  # of the server; each page that watches an answer holds one
+THREADS = 160  # of the server; each program that waits for an answer holds one
 FIRST_PORT, LAST_PORT = 7860, 7959
 
 
@@ -42,7 +46,9 @@ class Place:
     public: bool = False
 
 
-def serve(page: gr.Blocks, accounts: Accounts, door: Door, place: Place) -> tuple[str, str]:
+def serve(
+    page: gr.Blocks, accounts: Accounts, door: Door, place: Place, routes: Sequence[BaseRoute] = ()
+) -> tuple[str, str]:
     """Start the server and return: its address on this machine, and the public one ("" if none is wanted).
 
     Everything of Gradio that reaches outside, keeps files or shows more than the chat is switched off here; the gate
@@ -53,6 +59,7 @@ def serve(page: gr.Blocks, accounts: Accounts, door: Door, place: Place) -> tupl
         accounts: who may log in; there is no server without.
         door: what the gate knows.
         place: where to serve.
+        routes: what is offered besides, behind the same gate.
 
     Raises:
         ConfigError: the port is not free.
@@ -65,7 +72,7 @@ def serve(page: gr.Blocks, accounts: Accounts, door: Door, place: Place) -> tupl
 
     try:
         free = replace(place, port=_free_port(place))
-        within_loop(lambda: _launch(page, known, door, free))
+        within_loop(lambda: _launch(page, known, (door, routes), free))
     except OSError as error:
         wanted = f"port {place.port}" if place.port else f"any port from {FIRST_PORT} to {LAST_PORT}"
         raise ConfigError(
@@ -97,7 +104,8 @@ def _free_port(place: Place) -> int:
     raise refused
 
 
-def _launch(page: gr.Blocks, check: Any, door: Door, place: Place) -> None:
+def _launch(page: gr.Blocks, check: Any, behind: tuple[Door, Sequence[BaseRoute]], place: Place) -> None:
+    door, routes = behind
     page.launch(
         share=False,  # the link is made below, once the gate is known to stand
         auth=check,
@@ -122,7 +130,7 @@ def _launch(page: gr.Blocks, check: Any, door: Door, place: Place) -> None:
         strict_cors=True,
         state_session_capacity=2000,
         theme=_theme(),
-        app_kwargs={"middleware": [Middleware(Gate, door=door)]},
+        app_kwargs={"middleware": [Middleware(Gate, door=door)], "routes": list(routes)},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import secrets
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -51,6 +52,12 @@ def behaviour() -> str:
     return (_HERE / "transcript.js").read_text(encoding="utf-8")
 
 
+@cache
+def live_behaviour() -> str:
+    """The script of the answer in progress: that of the transcript, and what follows the answer."""
+    return behaviour() + (_HERE / "live.js").read_text(encoding="utf-8")
+
+
 def transcript_html(turns: Sequence[Turn]) -> str:
     """Finished turns, oldest first, each with what can be done with it."""
     last = len(turns) - 1
@@ -86,6 +93,12 @@ def live_html(live: LiveAnswer) -> str:
         said = "Stopping …" if live.stopping else _WAITING.get(live.status, "")
         parts.append(f'<p class="s-status" role="status">{said}</p>')
     return f'<div class="s-thread"><section class="s-turn">{_question(live.question)}{_answer(parts)}</section></div>'
+
+
+def followed_html(live: LiveAnswer) -> str:
+    """The same in a place that the page fills from now on (`ui.share_parts.following`); no two places are alike."""
+    mark = f'data-follow="{attribute(live.thread_id)}" data-mark="{secrets.token_hex(4)}"'
+    return f"<div {mark}>{live_html(live)}</div>"
 
 
 def exports_html(turns: Sequence[Turn]) -> str:

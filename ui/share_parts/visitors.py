@@ -48,6 +48,10 @@ class VisitorDesk:
         """The turns of a conversation, and the answer in progress."""
         return self._desk.view(self._mine(thread_id))
 
+    def live(self, thread_id: str) -> LiveAnswer | None:
+        """The answer of a conversation that is not among its turns, if there is one."""
+        return self._desk.live(self._mine(thread_id))
+
     def ask(self, thread_id: str, question: str) -> LiveAnswer:
         """Ask a question, in a new conversation if `thread_id` is empty.
 
@@ -96,7 +100,7 @@ class VisitorDesk:
 
     def stop(self, thread_id: str) -> None:
         """Stop the answer in progress, if there is one."""
-        if (live := self._desk.live(self._mine(thread_id))) is not None:
+        if (live := self.live(thread_id)) is not None:
             live.stop()
 
     def rename(self, thread_id: str, title: str) -> None:

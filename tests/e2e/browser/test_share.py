@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.browser.conftest import Visit, shared
-from tests.e2e.browser.documents import STORY, WARRANTY
+from tests.e2e.browser.documents import KEEPER, STORY, WARRANTY
 from tests.e2e.browser.share import Login, Share
 
 
@@ -50,9 +50,11 @@ def test_no_tool_acts_for_a_visitor(share: Login, visit: Visit) -> None:
 
 
 @pytest.fixture
-def talkative(homes: Callable[[str], dict[str, str]], tmp_path: Path) -> Iterator[Login]:
+def talkative(
+    homes: Callable[[str], dict[str, str]], tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Login]:
     """A chat to share whose model answers at length: without the adapter, which taught it to be brief."""
-    with shared(homes("talkative share") | {"RATCHET_MODEL__ADAPTER": "none"}, tmp_path) as login:
+    with shared(homes(request.node.name) | {"RATCHET_MODEL__ADAPTER": "none"}, tmp_path) as login:
         yield login
 
 
@@ -66,6 +68,33 @@ def test_stop_ends_the_answer_and_a_reload_finds_the_conversation(talkative: Log
     chat.finished(1)
     expect(chat.page.get_by_text("Stopped; what was said is kept.").first).to_be_visible()
     expect(chat.page.locator(".r-question")).to_have_text(STORY)
+
+
+def test_two_answers_are_each_followed_where_they_belong(talkative: Login, visit: Visit) -> None:
+    chat = entered(talkative, visit, "changer")
+    chat.ask(STORY)
+    chat.speaking()
+    chat.page.get_by_role("button", name="New conversation").dispatch_event("click")  # in the bar at the side
+    expect(chat.page.locator(".r-question")).to_have_count(0)
+    chat.ask(KEEPER)
+    expect(chat.page.locator(".r-question")).to_have_text(KEEPER)
+    chat.page.get_by_role("radio", name=STORY[:20]).dispatch_event("click")
+    expect(chat.page.locator(".r-question")).to_have_text(STORY)
+    chat.speaking()
+    chat.button("Stop").click()
+    chat.finished(1)
+    chat.page.get_by_role("radio", name=KEEPER[:20]).dispatch_event("click")
+    expect(chat.page.locator(".r-question")).to_have_text(KEEPER)
+    chat.finished(1)
+
+
+def test_an_answer_is_followed_again_after_the_server_refused(talkative: Login, visit: Visit) -> None:
+    chat = entered(talkative, visit, "unlucky")
+    chat.page.route("**/live/*", lambda route: route.fulfill(status=503), times=1)
+    chat.ask(STORY)
+    chat.speaking()
+    chat.button("Stop").click()
+    chat.finished(1)
 
 
 def test_a_visitor_judges_and_corrects(share: Login, visit: Visit) -> None:

@@ -24,6 +24,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, models_folder: Path) -> Ite
     from ui.desk import Desk
     from ui.share_parts.accounts import Accounts
     from ui.share_parts.confined import confined
+    from ui.share_parts.following import Following
     from ui.share_parts.host import Host
     from ui.share_parts.limits import TokenBuckets
     from ui.share_parts.page import build_page
@@ -42,7 +43,9 @@ def served(tmp_path_factory: pytest.TempPathFactory, models_folder: Path) -> Ite
     host = Host(Reception(desk, own.database), TokenBuckets(6000, 6000))
     door = share.door_for("Ask <b>us</b>", ["chat.example.org"], ["https://intranet.example.org"])
     page = build_page(host, "Ask <b>us</b>")
-    local, public = serve(page, Accounts({"guest": PASSWORD, "anna": "another-long-word"}), door, Place())
+    local, public = serve(
+        page, Accounts({"guest": PASSWORD, "anna": "another-long-word"}), door, Place(), [Following(host).route]
+    )
     assert public == ""
     yield Served(local, page, desk, own, model, door, host)
     close(page)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from gradio_client.utils import apply_diff
 
 from agent.config import Settings, load_settings
 from tests.agent.scripted import ScriptedModel
@@ -114,12 +113,33 @@ class Page:
         self.names = dict(zip(everything, Widgets.__slots__, strict=True))
 
     def click(self, name: str, *inputs: Any, event: Any = None, follow: bool = True) -> Page:
-        """Call the handler of that name, then show the answer that it began."""
+        """Call the handler of that name, then follow the answer that it began to its end."""
         number = next(number for number, fn in self.functions.items() if fn.name == name)
         self._call(number, [None, None, None, *inputs], event)
-        if follow and name in {"enter", "ask", "act", "open"}:
-            self.click("follow").click("settle")
+        if follow and name in {"enter", "ask", "act", "open"} and self.followed:
+            if "over" in self.follow():
+                self.click("settle")
         return self
+
+    @property
+    def followed(self) -> str:
+        """The conversation whose answer the page follows."""
+        found = re.search(r'data-follow="([^"]+)"', str(self.values.get("live", "")))
+        return found[1] if found else ""
+
+    def follow(self) -> list[str]:
+        """Follow the answer as the page's script does: the names of the events that came."""
+        events: list[str] = []
+        with self.browser.stream("GET", f"/live/{self.followed}") as lines:
+            if lines.status_code == 204:
+                return ["over"]
+            assert lines.status_code == 200, lines.read()
+            for line in lines.iter_lines():
+                if line.startswith("event: "):
+                    events.append(line.removeprefix("event: "))
+                elif line.startswith("data: ") and events[-1] == "message":
+                    self.values["live"] = json.loads(line.removeprefix("data: "))
+        return events
 
     def act(self, what: str, turn: str = "", text: str = "", *, follow: bool = True) -> Page:
         """Click a button of the transcript."""
@@ -129,7 +149,6 @@ class Page:
         body = {"data": data, "fn_index": number, "session_hash": self.session, "event_data": event}
         joined = self.browser.post("/gradio_api/queue/join", json=body)
         assert joined.status_code == 200, joined.text
-        shown: list[Any] = []
         names = [self.names[output] for output in self.config[number]["outputs"]]
         with self.browser.stream("GET", "/gradio_api/queue/data", params={"session_hash": self.session}) as lines:
             assert lines.status_code == 200, lines.read()
@@ -138,10 +157,6 @@ class Page:
                 if message.get("msg") == "process_completed":
                     assert message["success"], message
                     self._take(names, message["output"].get("data", []))
-                if message.get("msg") == "process_generating":  # whole at first, then what differs from the last one
-                    new = message["output"]["data"]
-                    shown = list(map(apply_diff, shown, new)) if shown else new
-                    self._take(names, shown)
                 if message.get("msg") == "close_stream":
                     return
 

@@ -84,7 +84,8 @@ def test_a_question_asked_while_the_page_is_being_loaded_is_not_covered_by_what_
     asked.set()
     loading.join(30)
     assert do._show.transcript not in loaded[0] and do._show.thread not in loaded[0]
-    list(do.follow(thread, "", "", request))
+    live = desk.live(thread)
+    assert live is None or live.join(30)
     assert "painted blue" in do.settle(thread, "", "", request)[do._show.transcript]
     assert do.enter("", "", "", request)[do._show.thread] == thread
 
@@ -97,8 +98,8 @@ def test_who_watches_too_many_answers_is_told_and_finds_this_one_later(
     with monkeypatch.context() as none:
         none.setattr("ui.share_parts.host.MOST_WATCHED", 0)
         page.click("ask", ASKED)
-    assert "too many answers" in page.notice and "painted blue" not in page.transcript
-    assert "painted blue" in page.click("enter").transcript and page.notice == ""
+    assert "too many answers" in page.values["live"] and "painted blue" not in page.transcript
+    assert "painted blue" in page.click("enter").transcript and page.values["live"] == ""
 
 
 def test_a_page_shows_its_whole_answer_though_more_has_been_asked_in_another_tab(
@@ -106,7 +107,8 @@ def test_a_page_shows_its_whole_answer_though_more_has_been_asked_in_another_tab
 ) -> None:
     browser = served.browser()
     served.model.script += [BLUE, SENTENCE]
-    page = open_page(browser).click("enter").click("ask", ASKED, follow=False).click("follow")
+    page = open_page(browser).click("enter").click("ask", ASKED, follow=False)
+    assert page.follow()[-1] == "over"
     held = served.hold()
     other = open_page(browser).click("enter")
     other.click("ask", "Tell me about numbers, please, would you?", follow=False)
@@ -123,10 +125,12 @@ def test_the_end_of_an_answer_does_not_disturb_another_conversation(
     held = served.hold()
     page = open_page().click("enter")
     page.click("ask", "Tell me about numbers, please, would you?", follow=False)
+    left = page.followed
     assert held.begun.wait(30)
     before = dict(page.click("new").values)
     held.go_on.set()
-    page.click("follow").click("settle")
+    page.browser.get(f"/live/{left}")  # comes back when the answer has ended
+    page.click("settle")
     assert page.values == before
 
 
