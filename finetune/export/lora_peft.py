@@ -62,7 +62,8 @@ def between(one: Path, other: Path, share: float, folder: Path) -> Path:
     begun, ended = (read_safetensors(path / WEIGHTS) for path in (one, other))
     config, earlier = read_config(other), read_config(one)
     shapes, others = ({name: rows.shape for name, rows in weights.items()} for weights in (begun, ended))
-    if shapes != others or any(config.get(scale) != earlier.get(scale) for scale in _SCALES):
+    # What is left out, empty or false is the same: files from elsewhere say less than PEFT writes.
+    if shapes != others or any((config.get(scale) or None) != (earlier.get(scale) or None) for scale in _SCALES):
         raise AdapterInvalid(
             f"{one} and {other} are not of the same shape.", fix="Take one that goes on from the other."
         )

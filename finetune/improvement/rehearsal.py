@@ -59,8 +59,16 @@ def guard_items(tools: int, suites: Collection[str] = GUARDS) -> tuple[Evaluatio
     if TOOLS in suites:
         items += _tool_items(tools)
     if LOOKUPS in suites:
-        items += own_suite(lookups(_TEST_SEED, max(2, tools * 3 // 4)), LOOKUPS)
+        items += _lookup_items(max(2, tools * 3 // 4))
     return tuple(items)
+
+
+def _lookup_items(count: int) -> list[EvaluationItem]:
+    """As many that the passages answer as that they do not: each of the two is guarded."""
+    items = own_suite(lookups(_TEST_SEED, 4 * count), LOOKUPS)
+    silent = [item for item in items if not item.expected["answers"]]
+    said = [item for item in items if item.expected["answers"]]
+    return said[: count - count // 2] + silent[: count // 2]
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from finetune.errors import AdapterInvalid
 from finetune.export.base_layout import BaseLayout
 from finetune.export.lora_gguf import lora_to_gguf
 from finetune.export.lora_peft import between, gguf_to_peft
-from finetune.export.lora_weights import WEIGHTS, LoraWeights, read_safetensors
+from finetune.export.lora_weights import CONFIG, WEIGHTS, LoraWeights, read_safetensors
 from tests.finetune.loras import linears, write_base, write_peft
 
 
@@ -37,6 +38,14 @@ def test_an_adapter_between_two_others(tmp_path: Path, share: float) -> None:
     assert made.keys() == begun.keys()
     for name, rows in made.items():
         np.testing.assert_allclose(rows, (1 - share) * begun[name] + share * ended[name], rtol=1e-6)
+
+
+def test_what_a_configuration_leaves_out_is_the_same_as_what_it_denies(tmp_path: Path) -> None:
+    one, other = (write_peft(tmp_path / str(seed), seed=seed) for seed in (1, 2))
+    config = json.loads((one / CONFIG).read_text(encoding="utf-8"))
+    (one / CONFIG).write_text(json.dumps({**config, "use_rslora": None, "rank_pattern": {}}), encoding="utf-8")
+    (other / CONFIG).write_text(json.dumps({**config, "use_rslora": False}), encoding="utf-8")
+    assert between(one, other, 0.5, tmp_path / "between").is_dir()
 
 
 @pytest.mark.parametrize("shape", [{"rank": 8}, {"alpha": 16}, {"use_rslora": True}])
