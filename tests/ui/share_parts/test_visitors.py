@@ -24,6 +24,7 @@ from ui.share_parts.visitors import MOST_AT_ONCE, VisitorDesk
 def _verbs(thread: str, turn: str) -> dict[str, Callable[[VisitorDesk], Any]]:
     return {
         "view": lambda desk: desk.view(thread),
+        "live": lambda desk: desk.live(thread),
         "ask": lambda desk: desk.ask(thread, ASKED),
         "resume": lambda desk: desk.resume(thread),
         "regenerate": lambda desk: desk.regenerate(thread),
