@@ -128,7 +128,8 @@ class Exchange:
                 kept="No tool was called.",
                 fix="Ask more simply, or limit the length of the tool's arguments in its schema.",
             )
-        self._calls = self._choice.parse(self._written, all_said(self._messages))
+        said = all_said(self._messages) if self._choice.literal else ""
+        self._calls = self._choice.parse(self._written, said)
         self._done = bool(self._calls)
         self._deciding = False
 

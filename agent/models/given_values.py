@@ -29,7 +29,7 @@ _DAYS = frozenset(
     "until till monday tuesday wednesday thursday friday saturday sunday morning afternoon evening noon".split()
 )
 _ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
-_BY_WORD = {word: number for words in (_COUNTED, ["", *_ORDINALS]) for number, word in enumerate(words)}
+_BY_WORD = {word: number for words in (enumerate(_COUNTED), enumerate(_ORDINALS, 1)) for number, word in words}
 # Where numbers are put together from words, any number may be meant: "twenty-five", "half an hour".
 _SPELLED = re.compile(
     r"\b(?:(?:thir|four|fif|six|seven|eigh|nine)teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundreds?|thousands?"

@@ -167,7 +167,7 @@ class Handlers:
         session = str(request.session_hash)
         opened = self._opened.get(session)
         nothing: Updates = {self._show.thread: gr.skip()}  # what was said on the page before stays
-        if opened is None or opened.live is None or opened.thread != (thread or opened.thread):
+        if opened is None or opened.live is None or thread not in ("", opened.thread):
             return nothing  # the page shows something else by now
         if not opened.live.finished:
             return {self._show.live: followed_html(opened.live)}

@@ -72,7 +72,7 @@ def serve(
 
     try:
         free = replace(place, port=_free_port(place))
-        within_loop(lambda: _launch(page, known, (door, routes), free))
+        within_loop(lambda: _launch(page, known, door, free, routes))
     except OSError as error:
         wanted = f"port {place.port}" if place.port else f"any port from {FIRST_PORT} to {LAST_PORT}"
         raise ConfigError(
@@ -104,8 +104,7 @@ def _free_port(place: Place) -> int:
     raise refused
 
 
-def _launch(page: gr.Blocks, check: Any, behind: tuple[Door, Sequence[BaseRoute]], place: Place) -> None:
-    door, routes = behind
+def _launch(page: gr.Blocks, check: Any, door: Door, place: Place, routes: Sequence[BaseRoute]) -> None:
     page.launch(
         share=False,  # the link is made below, once the gate is known to stand
         auth=check,

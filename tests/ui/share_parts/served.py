@@ -116,9 +116,9 @@ class Page:
         """Call the handler of that name, then follow the answer that it began to its end."""
         number = next(number for number, fn in self.functions.items() if fn.name == name)
         self._call(number, [None, None, None, *inputs], event)
-        if follow and name in {"enter", "ask", "act", "open"} and self.followed:
-            if "over" in self.follow():
-                self.click("settle")
+        began = follow and name in {"enter", "ask", "act", "open"} and self.followed
+        if began and "over" in self.follow():
+            self.click("settle")
         return self
 
     @property
