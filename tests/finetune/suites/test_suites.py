@@ -22,7 +22,8 @@ from finetune.suites import BUILT_IN, NAMES, load_suite
 _QUICK = tuple(name for name in NAMES if name != "sgd")  # reading thousands of dialogues is not quick
 _KINDS = {
     "seal_tools": {"calls"}, "snips": {"calls"}, "none": {"none"}, "squad": {"answers"}, "gsm8k": {"number"},
-    "perplexity": {"text"}, "formats": {"checks"}, "refusals": {"refuse"}, "general": {"answers"},
+    "perplexity": {"text"}, "formats": {"checks"}, "refusals": {"refuse"}, "requests": {"refuse"},
+    "general": {"answers"},
 }  # fmt: skip
 
 
