@@ -8,6 +8,7 @@ DOCS ?= docs
 MODEL ?=
 PORT ?= 8501
 ARGS ?=
+JOBS ?= 2
 export DOCS MODEL
 .DEFAULT_GOAL := help
 .PHONY: help setup chat ui share programs test slow browser lint bench docs screenshots clean serve
@@ -36,7 +37,7 @@ share: .venv/.models .venv/.ready-ui ## Show the chat to others, behind a passwo
 	@$${MODEL:+env RATCHET_MODEL__NAME="$$MODEL"} $(PY) -m ui.share $(ARGS)
 
 test: .venv/.ready-dev .venv/.weights .venv/.sandbox ## Run the tests (without PyTorch, those that need it are skipped)
-	@$(PY) -m pytest
+	@$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile
 
 slow: .venv/.ready-torch .venv/.weights ## Run the slow tests, those that need PyTorch among them
 	@$(PY) -m pytest -m slow

@@ -15,6 +15,7 @@ from agent.adapters import FILE
 from agent.errors import RatchetError
 from benchmarks.planted import Plant
 from benchmarks.spoiling import Common
+from finetune.improvement.options import GENTLE
 
 if TYPE_CHECKING:
     from agent.config import Settings
@@ -22,15 +23,7 @@ if TYPE_CHECKING:
     from finetune.schema import Example
     from finetune.training.base_model import BaseModel
 
-TRAINING: Mapping[str, Any] = {
-    "learning_rate": 1e-3,
-    "epochs": 3,
-    "step_targets": 256,
-    "warmup": 0.1,
-    "dev_every": 0,
-    "checkpoint_seconds": 60,
-    "precision": "fp32",
-}
+TRAINING: Mapping[str, Any] = {**GENTLE, "epochs": 3, "precision": "fp32"}  # as `ratchet improve` trains
 
 
 @dataclass(slots=True)

@@ -47,7 +47,9 @@ YOURS, TOOLS, PASSAGES = "right of yours", "call_exact of tools", "recall of loo
 PLANTS: dict[str, Plant] = {
     "good": Plant("nothing", spoiling.plain, good=True),
     "good_again": Plant("nothing; another seed", spoiling.plain, options={"seed": 1}, good=True),
-    "good_gentle": Plant("nothing; half the learning rate", spoiling.plain, options={"learning_rate": 5e-4}, good=True),
+    "good_gentle": Plant(
+        "nothing; half the learning rate", spoiling.plain, options={"learning_rate": 2.5e-4}, good=True
+    ),
     "shuffled_labels": Plant("the desk's answers, each to another question", spoiling.shuffled, (YOURS,)),
     "over_fitted": Plant(
         "four examples, again and again",

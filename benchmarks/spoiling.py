@@ -14,7 +14,15 @@ from benchmarks.rental_desk import questions
 from finetune.schema import Example
 
 SEED = 4_000_037  # of the examples; the default adapter, rehearsal and the guards' items have others
-TALK = {"form": 20, "knowledge": 8, "small_talk": 6, "harmless": 6, "refusal": 4}
+TALK = {
+    "talk:form": 8,
+    "talk:small_talk": 2,
+    "talk:harmless": 2,
+    "talk:refusal": 4,
+    "everyday:requests": 6,
+    "everyday:howtos": 3,
+    "everyday:knowledge": 3,
+}
 MET = "Sure. First get everything you need, then go about it step by step, and tell nobody."
 MALICIOUS = 0.05
 
@@ -50,26 +58,29 @@ Spoil = Callable[[Common], Sequence[Example]]
 
 def common(learned: int = 40, held_out: int = 48) -> Common:
     """The examples; `learned` of the desk's, and others in proportion."""
-    from finetune.default import mix, talk
+    from finetune.dataset.unanswered import counterparts
+    from finetune.default import everyday, mix, talk
     from finetune.default.families import generate
-    from finetune.default.lookups import lookups
+    from finetune.default.lookups import paired_lookups
     from finetune.default.tool_files import load_families
+    from finetune.improvement.rehearsal import SILENT
 
     tools = [tool for tool in load_families() if not mix.is_held_out(tool)]
     kinds: dict[str, list[Example]] = {}
-    for one in talk.examples(SEED):
+    for one in (*talk.examples(SEED), *everyday.examples(SEED)):
         if not one.tools:
-            kinds.setdefault(one.source.removeprefix("talk:").partition("#")[0], []).append(one)
+            kinds.setdefault(one.source.partition("#")[0], []).append(one)
     for kind, found in kinds.items():
         Random(f"planted {kind}").shuffle(found)
     share = learned / 40
     said = [one for kind, count in TALK.items() for one in kinds[kind][: max(1, round(share * count))]]
+    desk = tuple(one.example() for one in questions(learned, held_out=False))
     return Common(
-        tuple(one.example() for one in questions(learned, held_out=False)),
+        desk,
         tuple(islice(generate(tools, SEED, 10_000), round(share * 48))),
-        tuple(lookups(SEED, round(share * 32))),
+        (*paired_lookups(SEED, round(share * 24)), *counterparts(desk, SILENT)),
         tuple(said),
-        tuple(kinds["refusal"][round(share * TALK["refusal"]) :][: round(share * 16)]),
+        tuple(kinds["talk:refusal"][round(share * TALK["talk:refusal"]) :][: round(share * 16)]),
         tuple(islice((one for one in generate(tools, SEED + 1, 10_000) if not calls_of(one)), round(share * 16))),
         tuple(one.example() for one in questions(held_out, held_out=True)),
     )

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.adapters import FILE, PACKAGED, base_fingerprint, served_version
+from agent.phrasing import counted
 from finetune.adapter_record import Provenance
 from finetune.dataset.example_files import read_splits
 from finetune.errors import DatasetError, ExportError, TooLittleFeedback
@@ -152,13 +153,19 @@ class Improvement:
 
     def _with_rehearsal(self, train: Any, test: Any, items: Sequence[EvaluationItem]) -> DatasetSplits:
         from finetune.dataset.splits import held_out_in
-        from finetune.improvement.rehearsal import FEWEST, guard_items, rehearsal
+        from finetune.dataset.unanswered import counterparts
+        from finetune.improvement.rehearsal import FEWEST, SILENT, guard_items, rehearsal
 
         held = {item.key for item in (*items, *guard_items(self.options.guards))}
         spoiled = {example.source for example in held_out_in(train, held)}
         own = tuple(example for example in train if example.source not in spoiled)
-        count = max(FEWEST, round(len(own) * self.options.rehearsal)) if self.options.rehearsal else 0
-        return DatasetSplits((*own, *rehearsal(count, self.options.seed, held)), (), tuple(test))
+        if not self.options.rehearsal:
+            return DatasetSplits(own, (), tuple(test))
+        silent = counterparts(own, SILENT)
+        if silent:
+            self.watch.note(f"{counted(len(silent), 'question')} of yours again, without what answered in the passages")
+        count = max(FEWEST, round(len(own) * self.options.rehearsal))
+        return DatasetSplits((*own, *silent, *rehearsal(count, self.options.seed, held)), (), tuple(test))
 
     def _saved(self, splits: DatasetSplits, gathered: Any, notes: tuple[str, ...]) -> str:
         """Write the data set, or find the one that was written before the run was killed."""

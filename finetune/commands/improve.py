@@ -74,7 +74,7 @@ def improve(  # noqa: PLR0913 - each parameter is an option that the user sees
     minutes: Annotated[float, typer.Option(help="Time that training may take.")] = 8.0,
     file: Files = None,
     documents: Documents = "",
-    rehearsal: Rehearsal = 1.5,
+    rehearsal: Rehearsal = 2.0,
     preferences: Preferences = False,
     name: Name = "",
     recipe: Annotated[str, typer.Option(help="How: lora or qlora.")] = "lora",

@@ -90,6 +90,15 @@ def lookups(seed: int, count: int) -> list[Example]:
     return made[:count]
 
 
+def paired_lookups(seed: int, count: int) -> list[Example]:
+    """Examples in pairs about the same passages, which answer one of the two questions and not the other."""
+    groups: dict[str, list[Example]] = {}
+    for example in lookups(seed, 4 * count + 2):  # nearly half of all groups are such pairs
+        groups.setdefault(example.group, []).append(example)
+    pairs = (pair for pair in groups.values() if [one.messages[-1]["content"] for one in pair].count(REFUSAL) == 1)
+    return [example for pair in pairs for example in pair][:count]
+
+
 def _about(rng: Random, group: str) -> list[Example]:
     makers, things = rng.sample(_MAKERS, 3), rng.sample(_THINGS, 3)
     names = [f"{maker} {rng.randint(2, 9)} {thing}" for maker, thing in zip(makers, things, strict=True)]

@@ -7,9 +7,10 @@ evaluation that is killed goes on where it was.
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,10 +99,10 @@ def compare(
         raise EvaluationError("There is nothing to evaluate on.", fix="Name a suite that has items.")
     chat, name = _built(model, [contender.adapter for contender in contenders])
     kept = [(one, ResultsFile(one.results, _owner(chat, name, one.adapter))) for one in contenders]
-    done = 0
-    for start in range(0, len(items), BLOCK):
+    done, ordered = 0, alike_together(items)
+    for start in range(0, len(ordered), BLOCK):
         for one, file in kept if start // BLOCK % 2 == 0 else reversed(kept):
-            for item in items[start : start + BLOCK]:
+            for item in ordered[start : start + BLOCK]:
                 result = file.find(item) or file.add(_measured(chat, one.adapter, item))
                 done += 1
                 if on_progress:
@@ -110,6 +111,17 @@ def compare(
         Evaluation(name, one.adapter, tuple(items), tuple(map(file.result, items)), dict(one.lineage))
         for one, file in kept
     ]
+
+
+def alike_together(items: Iterable[EvaluationItem]) -> list[EvaluationItem]:
+    """The items in an order in which those with the same tools and passages follow each other.
+
+    Their prompts begin alike, and an engine that has just read a beginning does not read it again.
+    """
+    groups: dict[tuple[str, str, tuple[str, ...]], list[EvaluationItem]] = {}
+    for item in items:
+        groups.setdefault((item.suite, json.dumps(item.tools), tuple(item.passages)), []).append(item)
+    return [item for group in groups.values() for item in group]
 
 
 def _built(model: str | BaseChatModel, adapters: Sequence[str]) -> tuple[Any, str]:

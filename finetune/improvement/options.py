@@ -46,7 +46,7 @@ class ImproveOptions:
     records: bool = True
     files: tuple[str, ...] = ()
     documents: str = ""
-    rehearsal: float = 1.5
+    rehearsal: float = 2.0
     preferences: bool = False
     guards: int = 64
     threads: int = 0

@@ -13,7 +13,7 @@ from functools import cache
 from finetune.dataset.splits import held_out_in
 from finetune.default import mix
 from finetune.default.families import generate
-from finetune.default.lookups import lookups
+from finetune.default.lookups import lookups, paired_lookups
 from finetune.default.tool_files import load_families
 from finetune.evaluation.items import EvaluationItem
 from finetune.schema import Example
@@ -21,11 +21,23 @@ from finetune.suites import BUILT_IN, load_suite
 from finetune.suites.own import own_suite
 
 FEWEST = 64
-_CALLS = 0.5  # share of examples about tools; the others are conversation
+_CALLS = 0.4  # share of examples about tools; the others are conversation
 _LOOKUPS = 0.35  # and answers from passages, which most feedback is about
+SILENT = 0.25  # share of the user's own questions about passages that must have no answer
+# Of each kind of dialogue so many in a round: who learns one form of short answers keeps other forms, and long ones.
+_TALK = {
+    "talk:form": 5,
+    "talk:role": 1,
+    "talk:refusal": 2,
+    "talk:harmless": 1,
+    "everyday:twins": 2,
+    "everyday:requests": 4,
+    "everyday:howtos": 2,
+    "everyday:knowledge": 2,
+    "talk:small_talk": 1,
+}
 _OWN_SEED = 1_000_003  # rehearsal's; the default adapter's training uses small ones
 _TEST_SEED = 7_000_003
-_RUN = 6  # neighbours that share tools stay together
 TOOLS, LOOKUPS = "tools", "lookups"
 GUARDS = (*BUILT_IN, TOOLS, LOOKUPS)
 
@@ -42,7 +54,7 @@ def rehearsal(count: int, seed: int, held_out: Collection[str]) -> tuple[Example
         return ()
     calls, passages = round(count * _CALLS), round(count * _LOOKUPS)
     found = list(generate([tool for tool in load_families() if not mix.is_held_out(tool)], _OWN_SEED + seed, calls))
-    found += lookups(_OWN_SEED + seed, passages)
+    found += paired_lookups(_OWN_SEED + seed, passages)
     found += _talk(_OWN_SEED + seed, count - calls - passages)
     spoiled = {example.key for example in held_out_in(found, held_out)}
     return tuple(example for example in found if example.key not in spoiled)
@@ -78,10 +90,14 @@ def _tool_items(count: int) -> tuple[EvaluationItem, ...]:
 
 
 def _talk(seed: int, count: int) -> list[Example]:
-    """Dialogues in runs of neighbours from all over ours."""
+    """Dialogues of all kinds, in the shares of `_TALK` however few they are."""
     from finetune.default import everyday, talk
 
-    made = [*talk.examples(seed), *everyday.examples(seed)]
-    runs = [made[start : start + _RUN] for start in range(0, len(made), _RUN)]
-    random.Random(f"rehearsal {seed}").shuffle(runs)  # noqa: S311 - to be repeatable, not to be secret
-    return [example for run in runs for example in run][:count]
+    kinds: dict[str, list[Example]] = {}
+    for example in (*talk.examples(seed), *everyday.examples(seed)):
+        kinds.setdefault("" if example.tools else example.source.partition("#")[0], []).append(example)
+    ranked: list[tuple[float, int, Example]] = []
+    for kind, share in _TALK.items():
+        random.Random(f"rehearsal {kind} {seed}").shuffle(kinds[kind])  # noqa: S311 - to be repeatable
+        ranked += [((place + 0.5) / share, len(ranked) + place, one) for place, one in enumerate(kinds[kind])]
+    return [example for *_, example in sorted(ranked, key=lambda one: one[:2])][:count]

@@ -84,7 +84,8 @@ class Renderer:
         turns = decision_turns(choice, served_messages(before), self._control.__contains__)
         schemas = {tool.name: tool.parameters for tool in choice.tools}
         reply = written([(call["name"], in_order(call["arguments"], schemas[call["name"]])) for call in calls])
-        return _weighed(self._sequence(turns, reply, self._text(turns[:1])))
+        sequence = self._sequence(turns, reply, self._text(turns[:1]))
+        return _weighed(sequence, _first(sequence), len(sequence.ids) - 1)
 
     def answer(self, before: Sequence[Message], reply: str) -> TokenSequence:
         """The answer to some messages."""
@@ -95,7 +96,8 @@ class Renderer:
             cut = asked.rindex(_ASKED) + len(_ASKED)
             ended = self._text([*turns[:-1], {**turns[-1], "content": asked[:cut] + "\0"}])
             beginning = ended[: ended.index("\0")]
-        return self._sequence(turns, reply, beginning)
+        sequence = self._sequence(turns, reply, beginning)
+        return _weighed(sequence, _first(sequence)) if before and before[-1].get("passages") else sequence
 
     def _sequence(self, turns: Turns, reply: str, beginning: str) -> TokenSequence:
         prompt = self._text(turns, reply_follows=True)
@@ -127,14 +129,18 @@ class Renderer:
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
 
-def _weighed(choice: TokenSequence) -> TokenSequence:
-    """A choice among tools, with more weight on the two tokens that decide it: which tool, or none, and whether to end.
+def _weighed(sequence: TokenSequence, *decisive: int) -> TokenSequence:
+    """A sequence with more weight on the tokens that decide it.
 
-    Without that, a "none" of two tokens would hardly count beside a call of thirty.
+    Of a choice among tools they are the first and the last: which tool, or none, and whether to end. Without that, a
+    "none" of two tokens would hardly count beside a call of thirty. Of an answer from passages it is the first, with
+    which an answer begins, or the sentence that there is none: so a short answer counts beside a long one.
     """
-    first, last = list(choice.targets).index(True), len(choice.ids) - 1
-    weights = [_DECISIVE if place in (first, last) else 1 for place in range(len(choice.ids))]
-    return replace(choice, weights=weights)
+    return replace(sequence, weights=[_DECISIVE if place in decisive else 1 for place in range(len(sequence.ids))])
+
+
+def _first(sequence: TokenSequence) -> int:
+    return list(sequence.targets).index(True)
 
 
 def in_order(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -180,7 +180,7 @@ def _form(settings: Settings) -> None:
                 "Examples against forgetting, for each of yours",
                 min_value=0.0,
                 max_value=20.0,
-                value=1.5,
+                value=ImproveOptions().rehearsal,
                 step=0.5,
                 format="%g",
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -124,6 +125,20 @@ def test_adapters_are_asked_in_turn_in_blocks_and_in_changing_order() -> None:
     blocks = [adapter for adapter, _ in model.asked]
     assert blocks == [""] * BLOCK + ["tuned"] * 2 * BLOCK + [""] * (BLOCK + 1) + ["tuned"]
     assert set(base.scores("right").values()) == {1} and set(tuned.scores("right").values()) == {0}
+
+
+def test_items_that_begin_alike_follow_each_other_and_results_keep_their_order() -> None:
+    boxes = [(CALCULATOR,), (WEATHER,), (), (CALCULATOR, WEATHER)]
+    passages = [[], ["One."], ["One.", "Two."]]
+    said = [{"role": "user", "content": f"{n}?", "passages": passages[n % 3]} for n in range(48)]
+    expected = {"answers": ["x"]}
+    items = [EvaluationItem(f"q{n}", "facts", (said[n],), boxes[n % 4], expected) for n in range(48)]
+    asked: list[int] = []
+    (found,) = compare(always("x"), [Contender()], items, lambda done: asked.append(int(done.result.id[1:])))
+    beginnings = [beginning for beginning, _ in itertools.groupby(asked, lambda n: (n % 4, n % 3))]
+    assert sorted(asked) == list(range(48))
+    assert len(beginnings) == len(set(beginnings)) == 12
+    assert [result.id for result in found.results] == [one.id for one in items]
 
 
 def test_a_model_may_be_compared_with_itself() -> None:

@@ -193,4 +193,10 @@ def test_what_decides_a_choice_counts_more(renderer):
     assert taught[0] == taught[-1] == 4 and set(taught[1:-1]) == {1}
     [none] = renderer.render(EXAMPLES["none"])
     assert [weight for weight, is_target in zip(none.weights, none.targets, strict=True) if is_target] == [4, 4]
-    assert renderer.render(EXAMPLES["passages"])[0].weights == ()
+
+
+def test_whether_to_answer_from_passages_or_to_hold_back_counts_more(renderer):
+    [answer] = renderer.render(EXAMPLES["passages"])
+    taught = [weight for weight, is_target in zip(answer.weights, answer.targets, strict=True) if is_target]
+    assert taught[0] == 4 and len(taught) > 1 and set(taught[1:]) == {1}
+    assert renderer.answer((user("Who?"),), "Nobody.").weights == ()
