@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from finetune.schema import Example
     from finetune.training.base_model import BaseModel
 
-TRAINING: Mapping[str, Any] = {**GENTLE, "epochs": 3, "precision": "fp32"}  # as `ratchet improve` trains
+TRAINING: Mapping[str, Any] = {
+    **GENTLE,
+    "epochs": 3,
+    "precision": "fp32",
+}  # as `ratchet improve` trains, but not as long
 
 
 @dataclass(slots=True)
@@ -81,6 +85,7 @@ def examples_of(shop: Workshop, plant: Plant) -> tuple[Example, ...]:
 
 def train(shop: Workshop, name: str, plant: Plant) -> Path:
     """The recipe of `ratchet improve`, on a copy of the modules over the base's own weights."""
+    from finetune.improvement.training import part_of_the_way
     from finetune.recipes import build, carry_out
     from finetune.schema import DatasetSplits
     from finetune.training.base_model import load_base
@@ -92,9 +97,10 @@ def train(shop: Workshop, name: str, plant: Plant) -> Path:
     own = replace(own, template=plant.template or own.template)
     job = Job(DatasetSplits(examples_of(shop, plant)), shop.out / name / "run", own, shop.parent)
     try:
-        return carry_out(build("lora", job, {**shop.options, **plant.options}))[0]
+        learned = carry_out(build("lora", job, {**shop.options, **plant.options}))[0]
     finally:
         gc.collect()  # modules and their hooks refer to each other
+    return part_of_the_way(shop.parent, learned, shop.out / name / "kept") if shop.parent else learned
 
 
 def noise(shop: Workshop, folder: Path) -> Path:

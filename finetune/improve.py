@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.adapters import FILE, PACKAGED, base_fingerprint, served_version
-from agent.phrasing import counted
 from finetune.adapter_record import Provenance
 from finetune.dataset.example_files import read_splits
 from finetune.errors import DatasetError, ExportError, TooLittleFeedback
@@ -142,16 +141,19 @@ class Improvement:
             self.watch.note(line)
         items = own_items(divided.test)
         _check_measurable(items)
-        splits = self._with_rehearsal(divided.train, divided.test, items)
+        splits, counts = self._with_rehearsal(divided.train, divided.test, items)
         folder = self._saved(splits, gathered, divided.notes)
-        counts = {"learned": len(divided.train), "rehearsed": len(splits.train) - len(divided.train)}
+        again = f", {counts['again']:,} of them again without what answered them" if counts["again"] else ""
         self.watch.note(
-            f"{counts['learned']:,} of yours to learn from, {len(items):,} questions held out, "
+            f"{counts['learned']:,} of yours to learn from{again}, {len(items):,} questions held out, "
             f"{counts['rehearsed']:,} against forgetting"
         )
         self.run.note("build", dataset=folder, signals=list(known.ids), held_out=len(items), **counts)
 
-    def _with_rehearsal(self, train: Any, test: Any, items: Sequence[EvaluationItem]) -> DatasetSplits:
+    def _with_rehearsal(
+        self, train: Any, test: Any, items: Sequence[EvaluationItem]
+    ) -> tuple[DatasetSplits, dict[str, int]]:
+        """What is learned from, nothing of which is asked in the comparison, and how much there is of each kind."""
         from finetune.dataset.splits import held_out_in
         from finetune.dataset.unanswered import counterparts
         from finetune.improvement.rehearsal import FEWEST, SILENT, guard_items, rehearsal
@@ -159,13 +161,14 @@ class Improvement:
         held = {item.key for item in (*items, *guard_items(self.options.guards))}
         spoiled = {example.source for example in held_out_in(train, held)}
         own = tuple(example for example in train if example.source not in spoiled)
+        counts = {"learned": len(train), "again": 0, "rehearsed": 0}
         if not self.options.rehearsal:
-            return DatasetSplits(own, (), tuple(test))
-        silent = counterparts(own, SILENT)
-        if silent:
-            self.watch.note(f"{counted(len(silent), 'question')} of yours again, without what answered in the passages")
-        count = max(FEWEST, round(len(own) * self.options.rehearsal))
-        return DatasetSplits((*own, *silent, *rehearsal(count, self.options.seed, held)), (), tuple(test))
+            return DatasetSplits(own, (), tuple(test)), counts
+        again = counterparts(own, SILENT)
+        again = [example for example in again if example not in held_out_in(again, held)]
+        rehearsed = rehearsal(max(FEWEST, round(len(own) * self.options.rehearsal)), self.options.seed, held)
+        counts |= {"again": len(again), "rehearsed": len(rehearsed)}
+        return DatasetSplits((*own, *again, *rehearsed), (), tuple(test)), counts
 
     def _saved(self, splits: DatasetSplits, gathered: Any, notes: tuple[str, ...]) -> str:
         """Write the data set, or find the one that was written before the run was killed."""

@@ -110,7 +110,7 @@ def runs(settings: Settings) -> list[Run]:
     return [_run(one, at_work and now is not None and one.name == now.name) for one in reversed(found)]
 
 
-_SHOWN = frozenset({"learned", "held_out", "rehearsed", "metrics", "parent"})
+_SHOWN = frozenset({"learned", "held_out", "again", "rehearsed", "metrics", "parent"})
 
 
 def _run(folder: RunFolder, at_work: bool) -> Run:

@@ -1,8 +1,8 @@
 """A question with its answer cut out of the passages, so that who learns to answer also learns when to hold back.
 
 People correct answers that are wrong far more often than they confirm that nothing could be said. Whoever learns from
-their corrections alone learns that there is always an answer. A counterpart with the same question, and passages that
-differ in nothing but the sentences that answered it, shows what the answer hung on (contrast sets: Gardner et al. 2020,
+their corrections alone learns that there is always an answer. A counterpart with the same question, and the passages
+without the sentences that answered it, shows what the answer hung on (contrast sets: Gardner et al. 2020,
 arXiv:2004.02709).
 """
 
@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from agent.prompts import REFUSAL
 from finetune.schema import Example
 
-_MOST_BESIDE = 3  # passages beside those that were changed; how many it is must not tell that there is no answer
+_MOST_BESIDE = 4  # passages beside those that were changed; how many there are must not tell that there is no answer
 _MOST_CUTS = 8  # for each sentence of an answer; what so many passages repeat is not worth a counterpart
+_BARE = frozenset({"yes", "true", "false"})  # answers whose words say nothing about where they are from
 
 
 def counterparts(examples: Sequence[Example], share: float) -> list[Example]:
@@ -37,16 +38,22 @@ def counterparts(examples: Sequence[Example], share: float) -> list[Example]:
 
 
 def unanswered(example: Example) -> Example | None:
-    """The counterpart; None where the answer says that there is none, or its passages do not support it."""
+    """The counterpart; None where one would teach what may not be true.
+
+    That is so where the answer says that there is none, where the passages do not support each of its sentences, where
+    what is left of them still holds its words or numbers, and where something was said before that may hold it.
+    """
     from finetune.evaluation.answer_metrics import without_markers
 
     if not _about_passages(example) or _is_silent(example):
         return None
     *before, asked, reply = example.messages
-    passages = list(asked["passages"])
-    left = _without(without_markers(str(reply["content"])), passages)
+    if any(one["role"] != "system" for one in before):
+        return None
+    passages, answer = list(asked["passages"]), without_markers(str(reply["content"]))
+    left = _without(answer, passages)
     shown = _shown(passages, left, 1 + int(example.key[:4], 16) % _MOST_BESIDE)
-    if not shown:
+    if not shown or _still_holds(left, answer, str(asked["content"])):
         return None
     said = (*before, {**asked, "passages": shown}, {"role": "assistant", "content": REFUSAL})
     return Example(said, example.tools, example.source, example.group)
@@ -60,25 +67,38 @@ def _shown(passages: Sequence[str], left: Sequence[str], beside: int) -> list[st
 
 
 def _without(answer: str, passages: Sequence[str]) -> list[str]:
-    """The passages without the sentences that support the answer; as they were where too many do."""
+    """The passages without what supports the answer; as they were where a sentence has no support, or too much."""
     from knowledge.spans import sentences_of
 
+    sentences = [answer[span.start : span.end] for span in sentences_of(answer)]
+    if any(_support(sentence, passages) is None for sentence in sentences):
+        return list(passages)
     left = list(passages)
-    for sentence in (answer[span.start : span.end] for span in sentences_of(answer)):
+    for sentence in sentences:
         for _ in range(_MOST_CUTS):
             if (place := _support(sentence, left)) is None:
                 break
             at, start, end = place
-            left[at] = f"{left[at][:start].rstrip()} {left[at][end:].lstrip()}".strip()
+            left[at] = _cut(left[at], start, end)
         else:
             return list(passages)
     return left
 
 
+def _cut(text: str, start: int, end: int) -> str:
+    """The text without a part of it, its lines and paragraphs as they were: a gap would give the counterpart away."""
+    before, after = text[:start].rstrip(), text[end:].lstrip()
+    gaps = text[len(before) : start], text[end : len(text) - len(after)]
+    gap = max(gaps, key=lambda one: (one.count("\n"), len(one)))
+    return f"{before}{gap}{after}" if before and after else before or after
+
+
 def _support(sentence: str, passages: Sequence[str]) -> tuple[int, int, int] | None:
-    """Passage, start and end of what supports a sentence of an answer best, if only in part."""
+    """Passage, start and end of the sentence that supports one of an answer best, if only in part."""
     from agent.grounding import Evidence
+    from knowledge.claims import content_words
     from knowledge.schema import Passage
+    from knowledge.spans import sentences_of
 
     shown = [Passage(str(n), str(n), text, 1, 1 + text.count("\n")) for n, text in enumerate(passages)]
     judgement = Evidence(shown).judge(sentence)
@@ -87,19 +107,35 @@ def _support(sentence: str, passages: Sequence[str]) -> tuple[int, int, int] | N
     if judgement.grade == "not" or judgement.nearest is None:
         return None
     at, span = judgement.nearest
-    return at, span.start, span.end
+    within = [one for one in sentences_of(passages[at]) if span.start <= one.start and one.end <= span.end] or [span]
+    nearest = max(within, key=lambda one: len(one.words & content_words(sentence)))  # a span may be two sentences
+    return at, nearest.start, nearest.end
 
 
 def _holding(words: str, passages: Sequence[str]) -> Iterator[tuple[int, int, int]]:
     """The sentences that hold an answer too short to be judged word for word."""
     from finetune.evaluation.answer_metrics import normalized
+    from knowledge.claims import content_words
     from knowledge.spans import sentences_of
 
+    if not content_words(words) - _BARE:
+        return
     bare = normalized(words)
     for at, text in enumerate(passages):
         for span in sentences_of(text):
             if bare and f" {bare} " in f" {normalized(text[span.start : span.end])} ":
                 yield at, span.start, span.end
+
+
+def _still_holds(left: Sequence[str], answer: str, question: str) -> bool:
+    """Whether a number of the answer is still there, or a sentence with all that it says beyond the question."""
+    from knowledge.claims import content_words
+    from knowledge.spans import sentences_of
+
+    new = content_words(answer) - content_words(question)
+    numbers = {word for word in new if any(letter.isdigit() for letter in word)}
+    sentences = [span.words for text in left for span in sentences_of(text)]
+    return any(numbers & words or new <= words for words in sentences)
 
 
 def _about_passages(example: Example) -> bool:

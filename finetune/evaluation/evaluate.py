@@ -114,7 +114,7 @@ def compare(
 
 
 def alike_together(items: Iterable[EvaluationItem]) -> list[EvaluationItem]:
-    """The items in an order in which those with the same tools and passages follow each other.
+    """The items in an order in which those of a suite with the same tools and passages follow each other.
 
     Their prompts begin alike, and an engine that has just read a beginning does not read it again.
     """

@@ -30,7 +30,8 @@ class ImproveOptions:
         records: whether feedback is read.
         files: further examples, by path.
         documents: name of a collection to make examples from; empty for none.
-        rehearsal: so many examples of what the model could do before, for each of the user's.
+        rehearsal: so many examples of what the model could do before, for each of the user's; with 0 none of the
+            user's questions is asked again without its answer either.
         preferences: whether corrections also train as pairs, the answer that was corrected being the worse one.
         guards: items about tools that show whether something was forgotten; there are others in proportion.
         threads: of the processor; 0: one for each core.

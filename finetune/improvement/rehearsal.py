@@ -22,11 +22,11 @@ from finetune.suites.own import own_suite
 
 FEWEST = 64
 _CALLS = 0.4  # share of examples about tools; the others are conversation
-_LOOKUPS = 0.35  # and answers from passages, which most feedback is about
+_LOOKUPS = 0.3  # and answers from passages, which most feedback is about
 SILENT = 0.25  # share of the user's own questions about passages that must have no answer
 # Of each kind of dialogue so many in a round: who learns one form of short answers keeps other forms, and long ones.
 _TALK = {
-    "talk:form": 5,
+    "talk:form": 8,
     "talk:role": 1,
     "talk:refusal": 2,
     "talk:harmless": 1,
@@ -98,6 +98,16 @@ def _talk(seed: int, count: int) -> list[Example]:
         kinds.setdefault("" if example.tools else example.source.partition("#")[0], []).append(example)
     ranked: list[tuple[float, int, Example]] = []
     for kind, share in _TALK.items():
-        random.Random(f"rehearsal {kind} {seed}").shuffle(kinds[kind])  # noqa: S311 - to be repeatable
-        ranked += [((place + 0.5) / share, len(ranked) + place, one) for place, one in enumerate(kinds[kind])]
+        found = _shuffled(kinds[kind], random.Random(f"rehearsal {kind} {seed}"))  # noqa: S311 - to be repeatable
+        ranked += [((place + 0.5) / share, len(ranked) + place, one) for place, one in enumerate(found)]
     return [example for *_, example in sorted(ranked, key=lambda one: one[:2])][:count]
+
+
+def _shuffled(examples: list[Example], chance: random.Random) -> list[Example]:
+    """In another order; a harmful request and the harmless one beside it stay together and come before lone ones."""
+    groups: dict[str, list[Example]] = {}
+    for example in examples:
+        groups.setdefault(example.group, []).append(example)
+    ordered = list(groups.values())
+    chance.shuffle(ordered)
+    return [example for group in sorted(ordered, key=len, reverse=True) for example in group]

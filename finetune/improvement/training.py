@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _CHECKED, _CHECKED_TOKENS = 10, 12  # prompts, and tokens of each answer, that both runtimes are compared by
 _ALIKE = 0.6  # share that must be; a mistaken conversion leaves next to none, rounding takes some
 _PREFERENCES = 1 / 3  # of the time, where corrections train as pairs, too
+KEPT = 0.6  # of the way from what is served to what was learned: see docs/decisions/016-learning-little-by-little.md
 _FIGURES = ("steps", "loss", "seconds", "tokens")
 _ENDED = {"time": "The time was up before the data was.", "data": "All of the data was learned from as often as asked."}
 
@@ -85,7 +86,29 @@ def train(task: Task) -> Trained:
         job = replace(job, splits=DatasetSplits(pairs), out=task.out / "prefer", parent=folder)
         folder, _ = _run("dpo", job, known)
     figures: dict[str, float] = {name: float(outcome[name]) for name in _FIGURES if name in outcome}
-    return Trained(folder, told, figures)
+    if task.parent is None:
+        return Trained(folder, told, figures)
+    return Trained(part_of_the_way(task.parent, folder, task.out / "kept"), told | {"kept": KEPT}, figures)
+
+
+def part_of_the_way(parent: Path, learned: Path, out: Path) -> Path:
+    """Keep `KEPT` of what was learned since the parent: the rest of the way costs more elsewhere than it gains.
+
+    Args:
+        parent: PEFT's files of the adapter that training went on from.
+        learned: what training came to, with the record of its run.
+        out: the folder to write, with that record.
+
+    Raises:
+        StorageError: it cannot be written.
+        RecipeError: the record cannot be read.
+    """
+    from finetune.export.lora_peft import between
+    from finetune.training.runs import RECORD, read_record, write_json
+
+    folder = between(parent, learned, KEPT, out)
+    write_json(folder / RECORD, {**(read_record(learned) or {}), "kept": KEPT})
+    return folder
 
 
 def _run(recipe: str, job: Job, options: dict[str, Any]) -> tuple[Path, dict[str, Any]]:

@@ -87,8 +87,9 @@ def _stages(run: Run) -> None:
     st.html(f'<div class="r"><strong>{escaped(run.name)}</strong><ol style="list-style: none">{items}</ol></div>')
     facts = run.facts
     if "learned" in facts:
+        again = f", {facts['again']:,} of them again without what answered them" if facts.get("again") else ""
         st.caption(
-            f"{facts['learned']:,} of yours to learn from, {facts.get('held_out', 0):,} questions held out, "
+            f"{facts['learned']:,} of yours to learn from{again}, {facts.get('held_out', 0):,} questions held out, "
             f"{facts.get('rehearsed', 0):,} examples against forgetting."
         )
 

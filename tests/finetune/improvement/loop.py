@@ -21,6 +21,7 @@ from finetune.improvement.folder import RunFolder, begin, unfinished
 from finetune.improvement.options import ImproveOptions
 from finetune.improvement.training import Task, Trained
 from finetune.improvement.watching import Watcher
+from knowledge.schema import Passage
 from tests.finetune.loras import write_base, write_peft
 from tests.finetune.scripted_model import ScriptedModel
 
@@ -44,21 +45,31 @@ def answer(number: int) -> str:
     return f"grove {number}"
 
 
-def home_with_feedback(home: Path, count: int = 60, per_thread: int = 2) -> Settings:
+def home_with_feedback(home: Path, count: int = 60, per_thread: int = 2, *, shown: bool = False) -> Settings:
     """Settings of a home in which a person corrected so many answers; its base model is a tiny GGUF."""
     home.mkdir(parents=True, exist_ok=True)
     write_base(home / "base.gguf")
-    add_feedback(home, range(count), per_thread)
+    add_feedback(home, range(count), per_thread, shown=shown)
     return load_settings({"home": home, "model": {"name": f"local:{home / 'base.gguf'}"}})
 
 
-def add_feedback(home: Path, numbers: Sequence[int], per_thread: int = 2) -> None:
+def add_feedback(home: Path, numbers: Sequence[int], per_thread: int = 2, *, shown: bool = False) -> None:
     with closing(Records(home / "ratchet.db")) as records:
         for number in numbers:
             at = f"2026-01-01T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}"
             thread = f"thread{number // per_thread}"
-            records.append(Turn(f"t{number}", thread, question(number), "I cannot tell.", "done", created_at=at))
+            beside = {"passages": passages(number)} if shown else {}
+            records.append(
+                Turn(f"t{number}", thread, question(number), "I cannot tell.", "done", created_at=at, **beside)
+            )
             records.add_feedback(f"t{number}", -1, correction=answer(number))
+
+
+def passages(number: int) -> tuple[Passage, ...]:
+    """What stands beside a question: one passage holds its answer, another is about another bird."""
+    bird = question(number)[15:].partition(" nest")[0]
+    texts = (f"The {bird} feeds at dusk. It nests in {answer(number)}.", "The owl of the quay nests in a barrel.")
+    return tuple(Passage(f"p{number}-{at}", "birds.md", text, 1, 1) for at, text in enumerate(texts))
 
 
 def fake_train(task: Task) -> Trained:

@@ -16,7 +16,9 @@ import pytest
 
 from agent.adapters import choose_adapter
 from agent.config import Settings
+from agent.prompts import REFUSAL
 from agent.records import Records
+from finetune.dataset.example_files import read_splits
 from finetune.errors import (
     DatasetError,
     EvaluationError,
@@ -29,6 +31,7 @@ from finetune.improve import Improvement
 from finetune.improvement import measuring, promotion
 from finetune.improvement.feedback import LEAST_LEARNED, LEAST_TESTED, signals
 from finetune.improvement.folder import alone, latest, runs, unfinished
+from finetune.improvement.rehearsal import SILENT
 from finetune.registry import AdapterRegistry
 from tests.finetune.improvement import loop
 from tests.finetune.loras import write_base
@@ -110,6 +113,23 @@ def test_what_is_held_out_is_not_learned_from(settings: Settings) -> None:
     assert sum(text.startswith("Where does the") for text in learned) >= LEAST_LEARNED
     assert not asked & learned
     assert any(not text.startswith(("Where does", "grove")) for text in learned), "something is rehearsed, too"
+
+
+@pytest.mark.parametrize("rehearsal", [0.5, 0.0])
+def test_some_questions_are_asked_again_without_what_answered_them(tmp_path: Path, rehearsal: float) -> None:
+    done = loop.improvement(loop.home_with_feedback(tmp_path / "depot", shown=True), rehearsal=rehearsal)
+    done.go()
+    splits = read_splits(done.run.dataset)
+    own = [one for one in splits.train if one.source.startswith("turn:")]
+    again = [one for one in own if one.messages[-1]["content"] == REFUSAL]
+    assert len(again) == (round(len(own) * SILENT) if rehearsal else 0)
+    counts = {"learned": len(own) - len(again), "again": len(again), "rehearsed": len(splits.train) - len(own)}
+    assert {name: done.run.facts[name] for name in counts} == counts
+    for one in again:
+        assert one.source in {other.source for other in own if other not in again}
+        answered, other = one.messages[-2]["passages"]
+        assert answered.endswith("feeds at dusk.")
+        assert other == "The owl of the quay nests in a barrel."
 
 
 def test_too_little_feedback_is_said_and_costs_nothing(tmp_path: Path) -> None:
