@@ -59,17 +59,14 @@ Spoil = Callable[[Common], Sequence[Example]]
 def common(learned: int = 40, held_out: int = 48) -> Common:
     """The examples; `learned` of the desk's, and others in proportion."""
     from finetune.dataset.unanswered import counterparts
-    from finetune.default import everyday, mix, talk
+    from finetune.default import mix
     from finetune.default.families import generate
     from finetune.default.lookups import paired_lookups
     from finetune.default.tool_files import load_families
-    from finetune.improvement.rehearsal import SILENT
+    from finetune.improvement.rehearsal import SILENT, talk_by_kind
 
     tools = [tool for tool in load_families() if not mix.is_held_out(tool)]
-    kinds: dict[str, list[Example]] = {}
-    for one in (*talk.examples(SEED), *everyday.examples(SEED)):
-        if not one.tools:
-            kinds.setdefault(one.source.partition("#")[0], []).append(one)
+    kinds = talk_by_kind(SEED)
     for kind, found in kinds.items():
         Random(f"planted {kind}").shuffle(found)
     share = learned / 40

@@ -165,7 +165,8 @@ class Improvement:
         if not self.options.rehearsal:
             return DatasetSplits(own, (), tuple(test)), counts
         again = counterparts(own, SILENT)
-        again = [example for example in again if example not in held_out_in(again, held)]
+        asked = {example.key for example in held_out_in(again, held)}
+        again = [example for example in again if example.key not in asked]
         rehearsed = rehearsal(max(FEWEST, round(len(own) * self.options.rehearsal)), self.options.seed, held)
         counts |= {"again": len(again), "rehearsed": len(rehearsed)}
         return DatasetSplits((*own, *again, *rehearsed), (), tuple(test)), counts

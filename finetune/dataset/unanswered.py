@@ -96,12 +96,11 @@ def _cut(text: str, start: int, end: int) -> str:
 def _support(sentence: str, passages: Sequence[str]) -> tuple[int, int, int] | None:
     """Passage, start and end of the sentence that supports one of an answer best, if only in part."""
     from agent.grounding import Evidence
+    from finetune.evaluation.answer_metrics import as_passages
     from knowledge.claims import content_words
-    from knowledge.schema import Passage
     from knowledge.spans import sentences_of
 
-    shown = [Passage(str(n), str(n), text, 1, 1 + text.count("\n")) for n, text in enumerate(passages)]
-    judgement = Evidence(shown).judge(sentence)
+    judgement = Evidence(as_passages(passages)).judge(sentence)
     if judgement is None:
         return next(_holding(sentence, passages), None)
     if judgement.grade == "not" or judgement.nearest is None:
@@ -114,16 +113,15 @@ def _support(sentence: str, passages: Sequence[str]) -> tuple[int, int, int] | N
 
 def _holding(words: str, passages: Sequence[str]) -> Iterator[tuple[int, int, int]]:
     """The sentences that hold an answer too short to be judged word for word."""
-    from finetune.evaluation.answer_metrics import normalized
+    from finetune.evaluation.answer_metrics import holds
     from knowledge.claims import content_words
     from knowledge.spans import sentences_of
 
     if not content_words(words) - _BARE:
         return
-    bare = normalized(words)
     for at, text in enumerate(passages):
         for span in sentences_of(text):
-            if bare and f" {bare} " in f" {normalized(text[span.start : span.end])} ":
+            if holds(text[span.start : span.end], words):
                 yield at, span.start, span.end
 
 

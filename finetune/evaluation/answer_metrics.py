@@ -7,8 +7,12 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from agent import prompts
+
+if TYPE_CHECKING:
+    from knowledge.schema import Passage
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _PUNCTUATION = frozenset(string.punctuation)
@@ -133,13 +137,23 @@ def support(output: str, passages: Sequence[str]) -> float:
     What is too short to be judged, such as a name, is supported if a passage holds it word for word.
     """
     from agent.grounding import CitationStream
-    from knowledge.schema import Passage
 
-    shown = [Passage(str(n), f"passage {n}", text, 1, 1 + text.count("\n")) for n, text in enumerate(passages, 1)]
-    stream = CitationStream(shown)
+    stream = CitationStream(as_passages(passages))
     for _ in (*stream.feed(output), *stream.finish()):
         pass
     if stream.sentences:
         return stream.supported / stream.sentences
-    bare = normalized(without_markers(output))
-    return float(bool(bare) and any(f" {bare} " in f" {normalized(text)} " for text in passages))
+    return float(any(holds(text, without_markers(output)) for text in passages))
+
+
+def as_passages(texts: Sequence[str]) -> list[Passage]:
+    """Texts as the passages that an answer is judged by."""
+    from knowledge.schema import Passage
+
+    return [Passage(str(n), f"passage {n}", text, 1, 1 + text.count("\n")) for n, text in enumerate(texts, 1)]
+
+
+def holds(text: str, words: str) -> bool:
+    """Whether a text holds some words, one after the other; not where there are none."""
+    bare = normalized(words)
+    return bool(bare) and f" {bare} " in f" {normalized(text)} "

@@ -91,16 +91,23 @@ def _tool_items(count: int) -> tuple[EvaluationItem, ...]:
 
 def _talk(seed: int, count: int) -> list[Example]:
     """Dialogues of all kinds, in the shares of `_TALK` however few they are."""
-    from finetune.default import everyday, talk
-
-    kinds: dict[str, list[Example]] = {}
-    for example in (*talk.examples(seed), *everyday.examples(seed)):
-        kinds.setdefault("" if example.tools else example.source.partition("#")[0], []).append(example)
+    kinds = talk_by_kind(seed)
     ranked: list[tuple[float, int, Example]] = []
     for kind, share in _TALK.items():
         found = _shuffled(kinds[kind], random.Random(f"rehearsal {kind} {seed}"))  # noqa: S311 - to be repeatable
         ranked += [((place + 0.5) / share, len(ranked) + place, one) for place, one in enumerate(found)]
     return [example for *_, example in sorted(ranked, key=lambda one: one[:2])][:count]
+
+
+def talk_by_kind(seed: int) -> dict[str, list[Example]]:
+    """All dialogues of our own making about which no tool is offered, by kind: "talk:form", "everyday:twins"."""
+    from finetune.default import everyday, talk
+
+    kinds: dict[str, list[Example]] = {}
+    for example in (*talk.examples(seed), *everyday.examples(seed)):
+        if not example.tools:
+            kinds.setdefault(example.source.partition("#")[0], []).append(example)
+    return kinds
 
 
 def _shuffled(examples: list[Example], chance: random.Random) -> list[Example]:

@@ -91,13 +91,13 @@ class Renderer:
         """The answer to some messages."""
         turns = to_turns(served_messages(before), self._control.__contains__)
         asked = turns[-1]["content"]
-        beginning = ""
-        if _ASKED in asked and before and before[-1].get("passages"):
+        beginning, about_passages = "", bool(before and before[-1].get("passages"))
+        if _ASKED in asked and about_passages:
             cut = asked.rindex(_ASKED) + len(_ASKED)
             ended = self._text([*turns[:-1], {**turns[-1], "content": asked[:cut] + "\0"}])
             beginning = ended[: ended.index("\0")]
         sequence = self._sequence(turns, reply, beginning)
-        return _weighed(sequence, _first(sequence)) if before and before[-1].get("passages") else sequence
+        return _weighed(sequence, _first(sequence)) if about_passages else sequence
 
     def _sequence(self, turns: Turns, reply: str, beginning: str) -> TokenSequence:
         prompt = self._text(turns, reply_follows=True)
