@@ -18,7 +18,7 @@ TALK = {
     "talk:form": 8,
     "talk:small_talk": 2,
     "talk:harmless": 2,
-    "talk:refusal": 4,
+    "talk:refusal": 5,
     "everyday:requests": 6,
     "everyday:howtos": 3,
     "everyday:knowledge": 3,

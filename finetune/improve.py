@@ -115,10 +115,7 @@ class Improvement:
             EvaluationError: what is served has changed since the comparison, or the model has.
             GateRefused, AdapterMissing, AdapterInvalid, ExportError: as `AdapterRegistry.promote`.
         """
-        before = served_version(self.settings.adapters_folder)
-        check_still_served(self.settings, self.run)
-        self.registry.promote(self.run.name, reason=reason, since=before)
-        self.run.note(state="served")
+        promotion.promote(self.settings, self.run.name, reason=reason)
 
     def _stage(self, name: str) -> None:
         names = list(STAGES)

@@ -28,7 +28,7 @@ SILENT = 0.25  # share of the user's own questions about passages that must have
 _TALK = {
     "talk:form": 8,
     "talk:role": 1,
-    "talk:refusal": 2,
+    "talk:refusal": 5,  # who learns to answer questions soon answers all of them
     "talk:harmless": 1,
     "everyday:twins": 2,
     "everyday:requests": 4,
@@ -64,14 +64,16 @@ def guard_items(tools: int, suites: Collection[str] = GUARDS) -> tuple[Evaluatio
     """What both adapters are asked besides the user's own questions, the same in every run.
 
     Args:
-        tools: how many items about tools; the other suites have half as many, about passages somewhat more.
+        tools: how many items about tools; the other suites have half as many, about passages and refusals more.
         suites: of `GUARDS`.
     """
-    items = [item for name in BUILT_IN if name in suites for item in load_suite(name, max(1, tools // 2))]
+    half, more = max(1, tools // 2), max(2, tools * 3 // 4)
+    counts = {name: more if name == "refusals" else half for name in BUILT_IN if name in suites}
+    items = [item for name, count in counts.items() for item in load_suite(name, count)]
     if TOOLS in suites:
         items += _tool_items(tools)
     if LOOKUPS in suites:
-        items += _lookup_items(max(2, tools * 3 // 4))
+        items += _lookup_items(more)
     return tuple(items)
 
 
