@@ -19,12 +19,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.adapters import FILE, PACKAGED, base_fingerprint, served_version
+from agent.adapters import FILE, PACKAGED, base_fingerprint
 from finetune.adapter_record import Provenance
 from finetune.dataset.example_files import read_splits
 from finetune.errors import DatasetError, ExportError, TooLittleFeedback
 from finetune.improvement import serving as now_served
-from finetune.improvement.checks import check_base, check_consent, check_still_served, check_takes_effect
+from finetune.improvement.checks import check_base, check_consent, check_takes_effect
 from finetune.improvement.feedback import LEAST_LEARNED, LEAST_TESTED, check_enough, gather, signals
 from finetune.improvement.folder import RunFolder, runs
 from finetune.improvement.holdout import earlier_runs, hold_out
@@ -106,16 +106,6 @@ class Improvement:
         state = "waiting" if compared.verdict.promoted else "refused"
         self.run.note("decide", state=state)
         return compared
-
-    def promote(self, reason: str = "") -> None:
-        """Serve the candidate from now on; programs that run take it with their next question.
-
-        Raises:
-            RecipeError: the settings name an adapter, which would answer whatever is promoted.
-            EvaluationError: what is served has changed since the comparison, or the model has.
-            GateRefused, AdapterMissing, AdapterInvalid, ExportError: as `AdapterRegistry.promote`.
-        """
-        promotion.promote(self.settings, self.run.name, reason=reason)
 
     def _stage(self, name: str) -> None:
         names = list(STAGES)

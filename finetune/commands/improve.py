@@ -201,12 +201,14 @@ def _go(settings: Settings, run: RunFolder, *, yes: bool, as_json: bool, quiet: 
 
 def finish(improvement: Improvement, compared: Compared, *, yes: bool, as_json: bool) -> None:
     """Tell what came of it, ask, and serve; exits with 1 where the gate refuses."""
-    name = improvement.run.name
+    from finetune.improvement import promotion
+
+    name, state = improvement.run.name, improvement.run.state
     if not as_json:
         show(compared)
     if compared.verdict.promoted and (yes or (not as_json and _approved(name))):
-        improvement.promote("approved" if not yes else "--yes")
-    state = improvement.run.state
+        promotion.promote(improvement.settings, name, reason="--yes" if yes else "approved")
+        state = "served"
     if as_json:
         print_json({"name": name, "state": state, "verdict": compared.verdict.to_json()})
     elif state == "served":

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import Settings
-from finetune.improvement import measuring
+from finetune.improvement import measuring, promotion
 from finetune.training.installed import NEEDED
 from finetune.training.tracking import METRICS, JsonLines
 from tests.finetune.improvement import loop
@@ -38,7 +38,7 @@ def improved_home(home: Path) -> Settings:
         settings = loop.home_with_feedback(home)
         first = loop.improvement(settings)
         first.go()
-        first.promote("a test")
+        promotion.promote(settings, "mine-1", reason="a test")
         write_metrics(first.run.path / "training" / "learn")
         loop.add_feedback(home, range(60, 90))
         loop.improvement(settings, "mine-2", open_model=loop.ignorant_model, seed=1).go()

@@ -22,7 +22,7 @@ from finetune.commands.improve import finish
 from finetune.errors import TrainingDiverged
 from finetune.export.check import Agreement, Parting
 from finetune.improve import Improvement
-from finetune.improvement import measuring
+from finetune.improvement import measuring, promotion
 from finetune.improvement.folder import latest, runs, unfinished
 from finetune.registry import AdapterRegistry
 from finetune.suites import load_suite
@@ -184,7 +184,7 @@ def test_only_what_trying_again_may_cure_is_tried_again(
 
 
 def test_an_adapter_that_was_served_before_is_not_served_again_unmeasured(settings: Settings) -> None:
-    finished(settings)[0].promote()
+    promotion.promote(settings, finished(settings)[0].run.name)
     assert ratchet("promote", "mine-1").exit_code == 0, "it is what is served"
     loop.add_feedback(settings.home, range(60, 90))
     registry = AdapterRegistry(settings.adapters_folder)
@@ -203,7 +203,7 @@ def test_an_adapter_that_was_served_before_is_not_served_again_unmeasured(settin
 
 
 def test_a_roll_back_is_of_the_model_in_use(settings: Settings) -> None:
-    finished(settings)[0].promote()
+    promotion.promote(settings, finished(settings)[0].run.name)
     registry = AdapterRegistry(settings.adapters_folder)
     other = write_base(settings.home / "other.gguf", seed=9)
     registry.add("theirs", write_peft(settings.home / "theirs"), other)
@@ -258,7 +258,7 @@ def test_a_refusal_has_an_exit_code_and_reasons(settings: Settings, capsys: pyte
 
 
 def test_what_is_there_can_be_looked_at(settings: Settings) -> None:
-    finished(settings)[0].promote()
+    promotion.promote(settings, finished(settings)[0].run.name)
     loop.add_feedback(settings.home, range(60, 80))
     finished(settings, "mine-2", open_model=loop.ignorant_model)
     listed = ratchet("list").stdout.splitlines()

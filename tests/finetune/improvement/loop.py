@@ -15,7 +15,7 @@ from agent.config import Settings, load_settings
 from agent.records import Records
 from agent.schema import Turn
 from finetune.improve import Improvement
-from finetune.improvement import measuring
+from finetune.improvement import measuring, promotion
 from finetune.improvement.feedback import signals
 from finetune.improvement.folder import RunFolder, begin, unfinished
 from finetune.improvement.options import ImproveOptions
@@ -143,4 +143,4 @@ def run_and_die(home: Path, writes: int) -> None:
     settings = load_settings({"home": home, "model": {"name": f"local:{home / 'base.gguf'}"}})
     done = improvement(settings)
     done.go()
-    done.promote("test")
+    promotion.promote(settings, done.run.name, reason="test")

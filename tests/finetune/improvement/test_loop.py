@@ -27,7 +27,6 @@ from finetune.errors import (
     RecipeError,
     TooLittleFeedback,
 )
-from finetune.improve import Improvement
 from finetune.improvement import measuring, promotion
 from finetune.improvement.feedback import LEAST_LEARNED, LEAST_TESTED, signals
 from finetune.improvement.folder import alone, latest, runs, unfinished
@@ -65,7 +64,7 @@ def test_the_loop_learns_measures_and_serves_what_is_better(settings: Settings) 
     assert compared.verdict.promoted, compared.verdict.reasons
     assert done.run.state == "waiting"
     assert served(settings) == "", "nothing is served until it is approved"
-    done.promote("looks good")
+    promotion.promote(settings, "mine-1", reason="looks good")
     assert served(settings) == "mine-1"
     record = AdapterRegistry(settings.adapters_folder).verify("mine-1")
     assert record.provenance.dataset == done.run.facts["dataset"]
@@ -81,9 +80,8 @@ def test_a_data_set_that_was_changed_is_not_judged_by(settings: Settings) -> Non
         done.items()
 
 
-@pytest.mark.parametrize("how", ["run", "store"])
 def test_what_is_promoted_while_another_is_being_checked_is_not_replaced(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, how: str
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = loop.improvement(settings)
     done.go()
@@ -93,10 +91,9 @@ def test_what_is_promoted_while_another_is_being_checked_is_not_replaced(
     def meanwhile(*_: object) -> None:
         registry.promote("other", force=True, reason="on another page")
 
-    module = "improve" if how == "run" else "improvement.promotion"
-    monkeypatch.setattr(f"finetune.{module}.check_still_served", meanwhile)
+    monkeypatch.setattr("finetune.improvement.promotion.check_still_served", meanwhile)
     with pytest.raises(EvaluationError, match="served has changed"):
-        done.promote() if how == "run" else promotion.promote(settings, "mine-1")
+        promotion.promote(settings, "mine-1")
     assert served(settings) == "other"
 
 
@@ -152,7 +149,7 @@ def test_threads_without_consent_are_never_read(settings: Settings) -> None:
 def test_a_refused_candidate_leaves_what_is_served_alone(settings: Settings) -> None:
     first = loop.improvement(settings)
     first.go()
-    first.promote()
+    promotion.promote(settings, first.run.name)
     loop.add_feedback(settings.home, range(60, 90))
     done = loop.improvement(settings, "mine-2", open_model=loop.ignorant_model, seed=1)
     compared = done.go()
@@ -160,7 +157,7 @@ def test_a_refused_candidate_leaves_what_is_served_alone(settings: Settings) -> 
     assert done.run.state == "refused"
     assert served(settings) == "mine-1"
     with pytest.raises(GateRefused, match="no better"):
-        done.promote()
+        promotion.promote(settings, done.run.name)
     record = AdapterRegistry(settings.adapters_folder).verify("mine-2")
     assert record.provenance.parent == "mine-1", "training went on from what was served"
 
@@ -186,9 +183,9 @@ def test_a_candidate_compared_with_another_adapter_is_not_served(settings: Setti
     done.go()
     other = loop.improvement(settings, "mine-2", seed=3)
     other.go()
-    other.promote()
+    promotion.promote(settings, other.run.name)
     with pytest.raises(EvaluationError, match="mine-1 was compared with the bare model, and mine-2 is served since"):
-        done.promote()
+        promotion.promote(settings, done.run.name)
     assert served(settings) == "mine-2"
 
 
@@ -245,7 +242,7 @@ def test_an_adapter_in_the_settings_stands_in_the_way(settings: Settings, adapte
     done.go()
     pinned = settings.model_copy(update={"model": settings.model.model_copy(update={"adapter": adapter})})
     with pytest.raises(RecipeError, match="answers whatever is promoted") as refused:
-        Improvement(pinned, done.run).promote()
+        promotion.promote(pinned, done.run.name)
     assert "Clear model.adapter" in refused.value.fix
     assert served(settings) == ""
     with pytest.raises(RecipeError, match="answers whatever is promoted"):
@@ -268,7 +265,7 @@ def test_a_candidate_of_another_model_is_neither_measured_nor_served(settings: S
     done.go()
     (settings.home / "base.gguf").write_bytes(bases[1])
     with pytest.raises(EvaluationError, match="mine-1 was trained for another model"):
-        done.promote()
+        promotion.promote(settings, done.run.name)
 
 
 @pytest.mark.parametrize("gone", ["consent", "turn"])
