@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.cli.output import counted, foreign, one_line
+from agent.cli.output import counted, foreign, one_line, shown_path
 from agent.cli.output import out as stdout
+from agent.errors import StorageError
 
 if TYPE_CHECKING:
     from finetune.evaluation.items import Evaluation, ItemResult
@@ -42,6 +46,30 @@ def as_data(base: Evaluation, candidate: Evaluation, kinds: Sequence[str]) -> li
         for one in differences(base, candidate)
         if one.change in kinds
     ]
+
+
+def write_page(path: Path, base: Evaluation, candidate: Evaluation) -> Path:
+    """Write the figures, the differences and the items to read as a page, in the place of an earlier one.
+
+    Raises:
+        StorageError: the disk refused it; an earlier page stands.
+    """
+    from finetune.evaluation.report import markdown
+
+    new = path.with_name(f".{path.name}.new")
+    try:
+        new.write_text(markdown(base, candidate), encoding="utf-8", errors="backslashreplace")
+        os.replace(new, path)
+    except OSError as error:
+        raise StorageError(
+            f"{shown_path(path)} cannot be written: {error.strerror or error}.",
+            kept=f"All replies are in {shown_path(path.parent)}.",
+            fix="Make room there and give the same command again: nothing is asked twice.",
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            new.unlink()
+    return path
 
 
 def _print(one: Difference, before: str, after: str) -> None:
