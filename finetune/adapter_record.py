@@ -25,6 +25,8 @@ class Provenance:
         seed: of the training.
         metrics: name → value.
         parent: the adapter that training went on from; "" for the base model itself.
+        stated_base: the base that an adapter from elsewhere names, where that is another and was taken on purpose.
+        compared: what came of asking PyTorch and llama.cpp the same after the conversion, or why they were not asked.
     """
 
     dataset: str = ""
@@ -33,6 +35,8 @@ class Provenance:
     seed: int | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     parent: str = ""
+    stated_base: str = ""
+    compared: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +65,52 @@ class AdapterRecord:
         return cls(**{**value, "provenance": Provenance(**value["provenance"])})
 
 
-def check_stated_base(source: Path, base: Path, fingerprint: str) -> None:
-    """Compare the base model that is recorded beside an adapter, by a run or a store, with the one named.
+def other_base(source: Path, base: Path, fingerprint: str) -> str:
+    """The base model that an adapter names, where that is another one.
+
+    A run and a store record the SHA-256 of the model file; PEFT and llama.cpp's converter record a name, which is
+    compared where both models' names on the hub are known.
+
+    Args:
+        source: a folder with what PEFT saved, or a GGUF adapter.
+        base: the GGUF file of the model that it is to be put on.
+        fingerprint: SHA-256 of that file.
+
+    Returns:
+        A SHA-256, or a name on the hub; "" where it is the same, or nothing is known.
+    """
+    from finetune.export.hub_names import base_hub_name, same_model, stated_hub_name
+
+    recorded = ""
+    for record in ("run.json", "adapter.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            recorded = str(json.loads((source / record).read_text(encoding="utf-8"))["base"])
+            if recorded != fingerprint:
+                return recorded
+    stated, known = stated_hub_name(source), base_hub_name(base)
+    return stated if stated and known and not recorded and not same_model(stated, known) else ""
+
+
+def check_stated_base(source: Path, base: Path, fingerprint: str, accepted: str = "") -> None:
+    """Compare the base model that an adapter names with the one it is to be put on.
+
+    Args:
+        source: a folder with what PEFT saved, or a GGUF adapter.
+        base: the GGUF file of the model that it is to be put on.
+        fingerprint: SHA-256 of that file.
+        accepted: another base that is taken all the same.
 
     Raises:
         BaseMismatch: it is another one.
     """
-    for record in ("run.json", "adapter.json"):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            stated = json.loads((source / record).read_text(encoding="utf-8"))["base"]
-            if stated != fingerprint:
-                raise BaseMismatch(
-                    f"The adapter in {source} is of another base model ({str(stated)[:12]}…) than {base.name}.",
-                    kept="It was not taken in.",
-                    fix="Choose that model (model.name) first.",
-                )
+    stated = other_base(source, base, fingerprint)
+    if stated and stated != accepted:
+        name = stated if "/" in stated else f"{stated[:12]}…"
+        raise BaseMismatch(
+            f"The adapter in {source} is of another base model ({name}) than {base.name}.",
+            kept="It was not taken in.",
+            fix="Choose that model (model.name) first; `--other-base` puts the adapter on this one all the same.",
+        )
 
 
 def collect_files(source: Path, base: Path, work: Path) -> None:
@@ -118,6 +153,8 @@ def card_of(record: AdapterRecord) -> str:
         "Options": ", ".join(f"{key} = {value}" for key, value in about.options.items()),
         "Seed": about.seed,
         "Data set": about.dataset,
+        "Made for": about.stated_base and f"{about.stated_base}; put on another base on purpose",
+        "Compared": about.compared,
         "Made": record.created_at,
     }
     lines = [f"- {name}: {value}" for name, value in facts.items() if value not in ("", None)]

@@ -55,7 +55,7 @@ class AdapterRegistry:
             name: what to call it; letters, digits, dot, dash and underscore.
             source: a folder with what PEFT saved, or a GGUF adapter.
             base: the GGUF file of its base model.
-            about: how it came to be.
+            about: how it came to be; the `stated_base` in it is taken for the right one.
             card: Markdown for people; default: the facts as a list.
 
         Raises:
@@ -64,20 +64,15 @@ class AdapterRegistry:
             AdapterMissing: there is no such parent.
         """
         about = about or Provenance()
-        if not NAME.fullmatch(name):
-            raise AdapterInvalid(f'"{name}" cannot name an adapter.', fix="Use letters, digits, dots and dashes.")
         with self._changing():
-            if (self.folder / name).exists():
-                raise AdapterInvalid(
-                    f'There is an adapter "{name}" already.', kept="It stays.", fix="Take another name."
-                )
+            self.check_free(name)
             if about.parent:
                 self.show(about.parent)
             with tempfile.TemporaryDirectory(prefix=_NEW, dir=self.folder, ignore_cleanup_errors=True) as made:
                 work = Path(made) / name
                 work.mkdir()
                 fingerprint = base_fingerprint(base, self.folder)
-                check_stated_base(source, base, fingerprint)
+                check_stated_base(source, base, fingerprint, about.stated_base)
                 collect_files(source, base, work)
                 files = {path.name: file_digest(path) for path in sorted(work.iterdir())}
                 record = AdapterRecord(name, fingerprint, base.name, about, datetime.now(UTC).isoformat(), files)
@@ -86,6 +81,17 @@ class AdapterRegistry:
                 write_json(work / MANIFEST, asdict(record))
                 work.rename(self.folder / name)
         return record
+
+    def check_free(self, name: str) -> None:
+        """Make sure that an adapter can be called so.
+
+        Raises:
+            AdapterInvalid: the name is taken or unusable.
+        """
+        if not NAME.fullmatch(name):
+            raise AdapterInvalid(f'"{name}" cannot name an adapter.', fix="Use letters, digits, dots and dashes.")
+        if (self.folder / name).exists():
+            raise AdapterInvalid(f'There is an adapter "{name}" already.', kept="It stays.", fix="Take another name.")
 
     def names(self) -> list[str]:
         """All adapters, in order of their names."""

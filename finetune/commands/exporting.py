@@ -6,9 +6,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
@@ -22,13 +22,43 @@ if TYPE_CHECKING:
     from finetune.export.check import Agreement
     from finetune.export.merge import Merged
 
-Merge: TypeAlias = tuple[Path, Path, Path]  # the base, the adapter in PEFT's files, and what to write
-
-FORMATS = ("gguf", "merged", "ollama", "checkpoint")
+FORMATS = ("gguf", "peft", "merged", "ollama", "checkpoint")
 _FINE = ("F32", "F16", "Q8_0")  # other blocks round so much that answers may well differ
 _QUESTIONS, _TOKENS = 8, 16  # that a merged model is compared by, and tokens of each answer
 _ALIKE = 0.6  # share that must agree: a mistake in merging leaves next to none
 _SEED = 7_000_033  # of questions that no training has seen
+
+
+@dataclass(frozen=True, slots=True)
+class _Export:
+    """What is asked for.
+
+    Attributes:
+        settings: of the program.
+        name: of the adapter.
+        base: the GGUF file of the base model.
+        folder: of the adapter.
+        target: what to write.
+        kind: how a merged model stores its weights.
+        base_name: what PEFT's files call the base; "" for what is known.
+        compare: whether to ask what is written and what it is made from the same.
+    """
+
+    settings: Settings
+    name: str
+    base: Path
+    folder: Path
+    target: Path
+    kind: str
+    base_name: str = ""
+    compare: bool = True
+
+    @property
+    def gguf(self) -> Path | None:
+        """The adapter as llama.cpp serves it; None where it cannot (DoRA, saved embeddings)."""
+        from agent.adapters import FILE
+
+        return self.folder / FILE if (self.folder / FILE).is_file() else None
 
 
 def register(app: typer.Typer) -> None:
@@ -36,35 +66,56 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog=examples(
             "ratchet improve export mine-1 --format gguf",
+            "ratchet improve export mine-1 --format peft --to mine-1",
             "ratchet improve export mine-1 --format merged --type Q4_0 --to model.gguf",
             "ratchet improve export mine-1 --format ollama --to mine-1",
         )
     )(export)
 
 
-def export(
+def export(  # noqa: PLR0913 - each parameter is an option that the user sees
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The adapter, as `list` shows it, or packaged.")],
-    form: Annotated[str, typer.Option("--format", help="gguf, merged, ollama or checkpoint.")] = "gguf",
+    form: Annotated[str, typer.Option("--format", help="gguf, peft, merged, ollama or checkpoint.")] = "gguf",
     to: Annotated[
         Path | None, typer.Option(help="File or folder to write; default: beside you.", metavar="PATH")
     ] = None,
     kind: Annotated[str, typer.Option("--type", help="How a merged model stores its weights.")] = "Q8_0",
+    base_name: Annotated[
+        str, typer.Option(help="What peft calls the base model: its name on the hub.", metavar="TEXT")
+    ] = "",
+    no_compare: Annotated[
+        bool, typer.Option("--no-compare", help="Do not ask the result and the adapter the same questions.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write an adapter, or the model it makes, for another program."""
     from finetune.errors import ExportError
+    from finetune.improvement.serving import serving
 
     if form not in FORMATS:
         raise typer.BadParameter(f"{form!r} is none of {', '.join(FORMATS)}")
+    if base_name and form != "peft":
+        raise typer.BadParameter("--base-name goes with --format peft")
     target = (to or Path({"gguf": f"{name}.gguf", "merged": f"{name}-{kind}.gguf"}.get(form, name))).expanduser()
     if target.exists() and (target.is_file() or any(target.iterdir())):
         raise ExportError(f"{target} is there already.", kept="It stays as it is.", fix="Name another with --to.")
-    written = _written(invocation(ctx).settings(), name, form, target.absolute(), kind.upper())
+    settings = invocation(ctx).settings()
+    base, folder = serving(settings).base, _folder(settings, name)
+    if form != "gguf":
+        _check_base(settings, folder, base)
+    asked = _Export(settings, name, base, folder, target.absolute(), kind.upper(), base_name, not no_compare)
+    written = _written(asked, form)
     if as_json:
         print_json({"path": str(target.absolute()), **written})
         return
     stdout().print(foreign(f"✓ {shown_path(target)}"))
+    _tell(written, kind)
+    if form == "ollama":
+        stdout().print(foreign(f"Create it with: ollama create {name} -f {shown_path(target / 'Modelfile')}"))
+
+
+def _tell(written: dict[str, Any], kind: str) -> None:
     if written.get("rounding", 0) > 1:
         err().print(foreign(f"{kind} rounds away more than was learned ({written['rounding']:.1f} times): take F16."))
     if "prompts" in written:
@@ -72,32 +123,33 @@ def export(
             f"  {written['same']} of {written['prompts']} answers are those of the model with the adapter beside it, "
             "or part from them where two tokens are as likely"
         )
-    if form == "ollama":
-        stdout().print(foreign(f"Create it with: ollama create {name} -f {shown_path(target / 'Modelfile')}"))
+    if "compared" in written:
+        stdout().print(foreign(f"  {written['compared']}"))
+    if "base" in written:
+        stdout().print(foreign(f"  base model: {written['base'] or 'none is named'}; `--base-name` says another"))
 
 
-def _written(settings: Settings, name: str, form: str, target: Path, kind: str) -> dict[str, Any]:
-    from agent.adapters import FILE
+def _written(asked: _Export, form: str) -> dict[str, Any]:
     from finetune.errors import ExportError
-    from finetune.improvement.serving import serving
 
-    base = serving(settings).base
-    folder = _folder(settings, name)
     if form == "gguf":
-        if not (folder / FILE).is_file():
-            raise ExportError(f"{name} cannot be served as an adapter (DoRA).", fix="Take --format merged.")
-        _copy(folder / FILE, target)
+        if asked.gguf is None:
+            raise ExportError(
+                f"{asked.name} cannot be served as an adapter (DoRA).", fix="Take --format merged, or peft."
+            )
+        _copy(asked.gguf, asked.target)
         return {}
-    served = (base, folder / FILE) if (folder / FILE).is_file() else None  # DoRA is no adapter to be served
-    with _peft_files(folder, base) as files:
+    with _peft_files(asked.folder, asked.base) as files:
+        if form == "peft":
+            return _peft(asked, files)
         if form == "checkpoint":
-            return _checkpoint(settings, (base, files, target), served)
+            return _checkpoint(asked, files)
         if form == "merged":
-            return _merged((base, files, target), kind, served)
+            return _merged(asked, files)
         from finetune.export.modelfile import write_modelfile
 
-        model = target / f"{name}-{kind}.gguf"
-        facts = _merged((base, files, model), kind, served)
+        model = asked.target / f"{asked.name}-{asked.kind}.gguf"
+        facts = _merged(replace(asked, target=model), files)
         write_modelfile(model)
         return facts
 
@@ -111,6 +163,23 @@ def _folder(settings: Settings, name: str) -> Path:
         return now.adapter.parent
     AdapterRegistry(settings.adapters_folder).verify(name)
     return settings.adapters_folder / name
+
+
+def _check_base(settings: Settings, folder: Path, base: Path) -> None:
+    """Make sure that an adapter of the store is of the model in use, on which it is merged and compared."""
+    from agent.adapters import base_fingerprint
+    from finetune.errors import BaseMismatch
+    from finetune.registry import AdapterRegistry
+
+    if folder.parent != settings.adapters_folder:
+        return  # the packaged one, which is there with its model alone
+    record = AdapterRegistry(settings.adapters_folder).show(folder.name)
+    if record.base != base_fingerprint(base, settings.adapters_folder):
+        raise BaseMismatch(
+            f"{record.name} is of {record.base_name} ({record.base[:12]}…), and the model in use is {base.name}.",
+            kept="Nothing was written.",
+            fix="Choose that model (model.name) first.",
+        )
 
 
 @contextmanager
@@ -127,13 +196,38 @@ def _peft_files(folder: Path, base: Path) -> Iterator[Path]:
         yield gguf_to_peft(folder / FILE, base, Path(made) / "adapter")
 
 
-def _merged(merge: Merge, kind: str, served: tuple[Path, Path] | None) -> dict[str, Any]:
-    """Write a merged model, K-quants from one of 16 bits; and ask it and what is served the same."""
+def _peft(asked: _Export, files: Path) -> dict[str, Any]:
+    """Write PEFT's files with a card; those that were made from a GGUF are compared with it first."""
+    from finetune.export.hub_names import base_hub_name
+    from finetune.export.lora_peft import copy_peft
+    from finetune.registry import CARD
+
+    found = {} if files == asked.folder else {"compared": _compared_with_gguf(asked, files)}
+    card = asked.folder / CARD
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    return {"base": copy_peft(files, asked.target, asked.base_name or base_hub_name(asked.base), text), **found}
+
+
+def _compared_with_gguf(asked: _Export, files: Path) -> str:
+    from agent.adapters import FILE
+    from finetune.default.lookups import lookups
+    from finetune.export.check import NOT_ASKED, why_not_comparable
+    from finetune.improvement.training import check_conversion
+
+    if not asked.compare:
+        return NOT_ASKED
+    if missing := why_not_comparable():
+        return missing
+    return check_conversion(asked.base, files, asked.folder / FILE, lookups(_SEED, _QUESTIONS))
+
+
+def _merged(asked: _Export, files: Path) -> dict[str, Any]:
+    """Write a merged model; and ask it, and its base with the adapter beside it, the same."""
     from finetune.export.gguf_models import WeightType
     from finetune.export.merge import merge_to_gguf
     from finetune.export.quantize import quantize
 
-    base, files, target = merge
+    base, target, kind = asked.base, asked.target, asked.kind
     if kind in get_args(WeightType):
         merged = merge_to_gguf(base, files, target, cast(WeightType, kind))
     else:
@@ -143,13 +237,30 @@ def _merged(merge: Merge, kind: str, served: tuple[Path, Path] | None) -> dict[s
             quantize(between, target, kind)
         finally:
             between.unlink(missing_ok=True)
-    if served is None:
-        return _facts(merged)
     try:
-        return _facts(merged) | _agreement(check_merged(served, target), kind in _FINE and merged.rounding <= 1)
+        return _facts(merged) | _compared(asked, files, kind in _FINE and merged.rounding <= 1)
     except BaseException:
         target.unlink(missing_ok=True)  # nobody knows what it says
         raise
+
+
+def _compared(asked: _Export, files: Path, required: bool) -> dict[str, Any]:
+    """Ask a merged model and its adapter the same: in llama.cpp, or the adapter in PyTorch where only that can."""
+    from finetune.export.check import NOT_ASKED, check_answers, why_not_comparable
+
+    if not asked.compare:
+        return {"compared": NOT_ASKED}
+    if asked.gguf:
+        return _agreement(check_merged((asked.base, asked.gguf), asked.target), required)
+    if missing := why_not_comparable():
+        return {"compared": missing}
+    from finetune.default.lookups import lookups
+    from finetune.improvement.training import prompts_of
+    from finetune.training.base_model import load_base
+
+    loaded = load_base(asked.base, asked.settings.models_folder)
+    prompts = prompts_of(loaded, lookups(_SEED, _QUESTIONS))
+    return _agreement(check_answers(loaded, files, (asked.target, None), prompts, tokens=_TOKENS), required)
 
 
 def check_merged(served: tuple[Path, Path], merged: Path) -> Agreement:
@@ -161,27 +272,38 @@ def check_merged(served: tuple[Path, Path], merged: Path) -> Agreement:
     return check(served, merged, ["\n\n".join([one["content"], *one["passages"]]) for one in asked])
 
 
-def _checkpoint(settings: Settings, merge: Merge, served: tuple[Path, Path] | None) -> dict[str, Any]:
-    """Write a merged checkpoint; and ask it in PyTorch, and what is served in llama.cpp, the same."""
-    from finetune.default.lookups import lookups
-    from finetune.export.check import check_answers
+def _checkpoint(asked: _Export, files: Path) -> dict[str, Any]:
+    """Write a merged checkpoint; and ask it, and its base with the adapter beside it, the same."""
+    from finetune.export.check import NOT_ASKED
     from finetune.export.merge import merge_to_checkpoint
-    from finetune.improvement.training import prompts_of
-    from finetune.training.base_model import dequantized, load_base
+    from finetune.training.base_model import dequantized
     from finetune.training.installed import check_torch
 
     check_torch()
-    base, files, target = merge
-    merged = merge_to_checkpoint(base, dequantized(base, settings.models_folder), files, target)
-    if served is None:
-        return _facts(merged)
+    base, target = asked.base, asked.target
+    merged = merge_to_checkpoint(base, dequantized(base, asked.settings.models_folder), files, target)
+    if not asked.compare:
+        return _facts(merged) | {"compared": NOT_ASKED}
     try:
-        loaded = load_base(base, settings.models_folder, target)
-        prompts = prompts_of(loaded, lookups(_SEED, _QUESTIONS))
-        return _facts(merged) | _agreement(check_answers(loaded, None, served, prompts, tokens=_TOKENS), True)
+        return _facts(merged) | _agreement(_checkpoint_answers(asked, files), True)
     except BaseException:
         shutil.rmtree(target)  # nobody knows what it says
         raise
+
+
+def _checkpoint_answers(asked: _Export, files: Path) -> Agreement:
+    """A merged checkpoint against what is served in llama.cpp; where nothing can be, against PEFT."""
+    from finetune.default.lookups import lookups
+    from finetune.export.check import check_answers, check_checkpoint
+    from finetune.improvement.training import prompts_of
+    from finetune.training.base_model import load_base
+
+    base, folder = asked.base, asked.settings.models_folder
+    merged = load_base(base, folder, asked.target)
+    prompts = prompts_of(merged, lookups(_SEED, _QUESTIONS))
+    if asked.gguf:
+        return check_answers(merged, None, (base, asked.gguf), prompts, tokens=_TOKENS)
+    return check_checkpoint(load_base(base, folder), files, merged, prompts, tokens=_TOKENS)
 
 
 def _agreement(found: Agreement, required: bool) -> dict[str, Any]:
@@ -198,7 +320,7 @@ def _agreement(found: Agreement, required: bool) -> dict[str, Any]:
         raise ExportError(
             f"The merged model answers differently: {same} of {found.prompts} answers are those of the adapter.",
             kept="Nothing was written; the adapter is untouched.",
-            fix="Take --format gguf, which needs no merging, and report this.",
+            fix="Take --format gguf or peft, which need no merging, and report this.",
         )
     return {"same": same, "prompts": found.prompts}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +11,7 @@ from agent.cli.exit_codes import examples
 from agent.cli.output import counted, foreign, print_json, shown_path
 from agent.cli.output import out as stdout
 from agent.cli.seam import Json, invocation
+from finetune.commands.importing import import_adapter
 
 if TYPE_CHECKING:
     from agent.config import Settings
@@ -36,7 +36,12 @@ def register(app: typer.Typer) -> None:
         )
     )(promote)
     app.command(epilog=examples("ratchet improve rollback"))(rollback)
-    app.command("import", epilog=examples("ratchet improve import ./their-lora --name theirs"))(import_adapter)
+    app.command(
+        "import",
+        epilog=examples(
+            "ratchet improve import ./their-lora --name theirs", "ratchet improve import ./their-lora --other-base"
+        ),
+    )(import_adapter)
     app.command(epilog=examples("ratchet improve remove mine-1"))(remove)
 
 
@@ -205,26 +210,6 @@ def rollback(
         print_json({"served": served})
     else:
         stdout().print(foreign(f"✓ Served is {served or 'the model without an adapter'} again."))
-
-
-def import_adapter(
-    ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="PATH", help="A folder that PEFT wrote, or a GGUF adapter.")],
-    name: Annotated[str, typer.Option(help="What to call it; default: the folder's name.")] = "",
-    as_json: Json = False,
-) -> None:
-    """Take an adapter from elsewhere into the store, checked; it is not served by that."""
-    from finetune.improvement.serving import serving
-
-    settings = invocation(ctx).settings()
-    path = folder.expanduser().absolute()
-    record = _registry(settings).add(name or path.stem, path, serving(settings).base)
-    if as_json:
-        print_json(asdict(record))
-        return
-    stdout().print(
-        foreign(f"✓ {record.name} is in the store; `ratchet improve eval --adapter {record.name}` measures it.")
-    )
 
 
 def remove(ctx: typer.Context, name: Name, as_json: Json = False) -> None:

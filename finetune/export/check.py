@@ -7,8 +7,11 @@ mistake.
 
 from __future__ import annotations
 
+import importlib.util
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +25,7 @@ _LIKELIEST = 8  # tokens in each place whose probability is asked for
 _ENDED = -1  # in place of a token: the answer was over
 TIE = 0.1  # difference of log-probabilities below which rounding decides
 ROUNDED = 0.5  # the same where merged weights were rounded once more
+NOT_ASKED = "not compared: --no-compare was given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,16 @@ class Agreement:
         return self
 
 
+def why_not_comparable() -> str:
+    """Why PyTorch cannot be asked here, for people; "" where it can."""
+    from finetune.training.installed import NEEDED
+
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if not missing:
+        return ""
+    return f"not compared: {'PyTorch' if 'torch' in missing else missing[0]} is not installed"
+
+
 def check_answers(
     base: BaseModel,
     adapter: Path | None,
@@ -105,23 +119,44 @@ def check_answers(
         tokens: longest answer.
 
     Raises:
-        ExportError: there are no prompts, or llama.cpp refuses a file.
+        ExportError: there are no prompts, or llama.cpp or PEFT refuses a file.
     """
+    asked = _asked(base, prompts)
+    there = _llama_answers(*served, asked, tokens)
+    with _with_adapter(base, adapter) as model:
+        return _agreement(model, asked, there, tokens)
+
+
+def check_checkpoint(
+    base: BaseModel, adapter: Path, merged: BaseModel, prompts: Sequence[str], *, tokens: int = 16
+) -> Agreement:
+    """Put prompts to a base with its adapter and to the model merged from both, in PyTorch.
+
+    Args:
+        base: the base model.
+        adapter: folder with PEFT's files; DoRA and saved embeddings, too, which llama.cpp has nothing to set against.
+        merged: the merged model.
+        prompts: texts as the model sees them, chat marks included.
+        tokens: longest answer.
+
+    Raises:
+        ExportError: there are no prompts, or PEFT refuses the adapter.
+    """
+    asked = _asked(base, prompts)
+    there = [_greedy(merged.model, ids, tokens) for ids in asked]
+    with _with_adapter(base, adapter) as model:
+        return _agreement(model, asked, there, tokens)
+
+
+def _asked(base: BaseModel, prompts: Sequence[str]) -> list[list[int]]:
     if not prompts:
         raise ExportError("There is nothing to compare: no prompts.", fix="Give some.")
-    asked = [base.tokenizer.encode(prompt, add_special_tokens=False).ids for prompt in prompts]
-    there = _llama_answers(*served, asked, tokens)
-    model = _with_adapter(base, adapter)
-    try:
-        partings = [
-            parting
-            for number, (ids, other) in enumerate(zip(asked, there, strict=True))
-            if (parting := _compare(model, number, ids, other, tokens))
-        ]
-    finally:
-        if adapter is not None:
-            model.unload()
-    return Agreement(len(prompts), tokens, tuple(partings))
+    return [base.tokenizer.encode(prompt, add_special_tokens=False).ids for prompt in prompts]
+
+
+def _agreement(model: Any, asked: Sequence[Sequence[int]], there: Sequence[Sequence[int]], tokens: int) -> Agreement:
+    found = (_compare(model, number, *pair, tokens) for number, pair in enumerate(zip(asked, there, strict=True)))
+    return Agreement(len(asked), tokens, tuple(filter(None, found)))
 
 
 def check_merged(served: tuple[Path, Path], merged: Path, questions: Sequence[str], *, tokens: int = 16) -> Agreement:
@@ -173,16 +208,56 @@ def _parting(number: int, one: list[dict[str, Any]], other: list[dict[str, Any]]
     return None
 
 
-def _with_adapter(base: BaseModel, adapter: Path | None) -> Any:
-    if adapter is None:
-        return base.model
-    from peft import PeftModel
+@contextmanager
+def _with_adapter(base: BaseModel, adapter: Path | None) -> Iterator[Any]:
+    """The model with an adapter on it, which is taken off again.
 
-    return PeftModel.from_pretrained(base.model, str(adapter)).eval()
+    Which modules are corrected is read from its weights: what the configuration says of them PEFT takes for regular
+    expressions, which come with the adapter and could run for ever.
+    """
+    if adapter is None:
+        yield base.model
+        return
+    from peft import LoraConfig, PeftModel
+
+    from finetune.export.base_layout import BaseLayout
+    from finetune.export.lora_weights import LoraWeights
+
+    weights = LoraWeights.read(adapter, BaseLayout.read(base.path))
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # what PEFT asks it is old
+            config: Any = LoraConfig.from_pretrained(str(adapter))
+            config.target_modules = set(weights.modules)
+            config.exclude_modules = config.layers_to_transform = config.layers_pattern = None
+            config.base_model_name_or_path = None
+            model: Any = PeftModel.from_pretrained(base.model, str(adapter), config=config).eval()
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ExportError(
+            f"PEFT cannot load the adapter in {adapter}: {error}.", fix="Save it again with `save_pretrained`."
+        ) from error
+    try:
+        yield model
+    finally:
+        model.unload()
+
+
+def _greedy(model: Any, ids: Sequence[int], tokens: int) -> list[int]:
+    """What a model answers, likeliest token by likeliest token."""
+    import torch
+
+    ends, said, cache = _ends(model), list[int](), None
+    given = torch.tensor([list(ids)])
+    with torch.inference_mode():
+        while len(said) < tokens and not (said and said[-1] in ends):
+            found = model(given, past_key_values=cache, use_cache=True)
+            said.append(int(found.logits[0, -1].argmax()))
+            given, cache = torch.tensor([said[-1:]]), found.past_key_values
+    return said
 
 
 def _compare(model: Any, number: int, ids: Sequence[int], other: Sequence[int], tokens: int) -> Parting | None:
-    """Follow llama.cpp's answer with transformers: one pass tells what it would have said at every place."""
+    """Follow another's answer, mostly llama.cpp's: one pass tells what this model would have said at every place."""
     import torch
 
     ends = _ends(model)
@@ -194,7 +269,7 @@ def _compare(model: Any, number: int, ids: Sequence[int], other: Sequence[int], 
         if own[place] != token:
             return Parting(number, place, (own[place], token), float(scores[place, own[place]] - scores[place, token]))
     if len(other) < tokens and own[len(other)] not in ends and not (other and other[-1] in ends):
-        place = len(other)  # llama.cpp ended here
+        place = len(other)  # the other ended here
         likeliest = max(float(scores[place, end]) for end in ends)
         return Parting(number, place, (own[place], ends[0]), float(scores[place, own[place]]) - likeliest)
     return None

@@ -1,16 +1,18 @@
-"""Adapters as PEFT's files: from GGUF, so that training can go on (`lora_gguf` turned round), or between two others."""
+"""Adapters as PEFT's files: from GGUF (`lora_gguf` turned round), between two others, or for other programs."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import StorageError
 from finetune.errors import AdapterInvalid, refusal_of
 from finetune.export.base_layout import BaseLayout
+from finetune.export.hub_names import hub_name
 from finetune.export.lora_gguf import check_gguf_adapter
 from finetune.export.lora_weights import CONFIG, WEIGHTS, read_config, read_safetensors
 
@@ -70,21 +72,60 @@ def between(one: Path, other: Path, share: float, folder: Path) -> Path:
     return _write(folder, {name: (1 - share) * rows + share * ended[name] for name, rows in begun.items()}, config)
 
 
+def copy_peft(adapter: Path, folder: Path, base: str = "", card: str = "") -> str:
+    """Write an adapter for programs that read PEFT's files, such as transformers and vLLM.
+
+    Args:
+        adapter: folder with PEFT's files, whose weights are copied byte for byte.
+        folder: what to write; one that is there is replaced.
+        base: by what name those programs find the base model: its name on the hub, or a path; "" for what the adapter
+            says.
+        card: Markdown for people, written as `README.md`.
+
+    Returns:
+        The name of the base that the files say.
+
+    Raises:
+        AdapterInvalid: the configuration cannot be read.
+        StorageError: it cannot be written.
+    """
+    config = read_config(adapter)
+    base = base or str(config.get("base_model_name_or_path") or "")
+    # What the hub shows a model by: https://huggingface.co/docs/hub/model-cards
+    head = ["---", *([f"base_model: {base}"] if hub_name(base) else []), "library_name: peft", "---", ""]
+    with _new_folder(folder) as work:
+        shutil.copyfile(adapter / WEIGHTS, work / WEIGHTS)
+        named = config | {"base_model_name_or_path": base or None}
+        (work / CONFIG).write_text(json.dumps(named, indent=1), encoding="utf-8")
+        (work / "README.md").write_text("\n".join([*head, card]), encoding="utf-8")
+    return base
+
+
 def _write(folder: Path, weights: Mapping[str, np.ndarray], config: Mapping[str, Any]) -> Path:
-    from safetensors import SafetensorError
     from safetensors.numpy import save_file
+
+    with _new_folder(folder) as work:
+        save_file(dict(weights), work / WEIGHTS, metadata={"format": "pt"})
+        (work / CONFIG).write_text(json.dumps(config, indent=1), encoding="utf-8")
+    return folder
+
+
+@contextmanager
+def _new_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write into that becomes `folder` at the end."""
+    from safetensors import SafetensorError
 
     work = folder.with_name(f".{folder.name}.new")
     try:
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
-        save_file(dict(weights), work / WEIGHTS, metadata={"format": "pt"})
-        (work / CONFIG).write_text(json.dumps(config, indent=1), encoding="utf-8")
+        yield work
         shutil.rmtree(folder, ignore_errors=True)
         work.rename(folder)
     except (OSError, SafetensorError) as error:
         raise StorageError(f"{folder} could not be written: {refusal_of(error)}.", fix="Make room.") from error
-    return folder
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _converted(adapter: Path, layout: BaseLayout) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -199,6 +199,39 @@ def test_an_adapter_that_says_it_is_of_another_base_is_refused(registry, base, t
     registry.add("theirs", folder, other)
 
 
+def test_an_adapter_of_another_base_is_taken_on_purpose_and_the_record_says_so(registry, base, tmp_path):
+    bundled = base.rename(tmp_path / "SmolLM2-135M-Instruct-Q8_0.gguf")
+    other = "HuggingFaceTB/SmolLM2-135M"
+    folder = write_peft(tmp_path / "theirs", base_model_name_or_path=other)
+    for about in (None, Provenance(stated_base="HuggingFaceTB/SmolLM2-360M")):
+        with pytest.raises(BaseMismatch, match=f"another base model .{other}"):
+            registry.add("theirs", folder, bundled, about)
+    record = registry.add("theirs", folder, bundled, Provenance(stated_base=other, compared="alike"))
+    assert registry.show("theirs").provenance == record.provenance
+    card = (registry.folder / "theirs" / "card.md").read_text()
+    assert f"Made for: {other}" in card and "Compared: alike" in card
+    for number, name in enumerate(("someone/SmolLM2-135M-Instruct-GGUF", "/models/SmolLM2-135M", None)):
+        registry.add(f"own-{number}", write_peft(folder, base_model_name_or_path=name), bundled)
+    unknown = write_base(tmp_path / "base.gguf")  # the name of which nobody knows
+    registry.add("unknown", write_peft(folder, base_model_name_or_path=other), unknown)
+
+
+def test_what_a_run_recorded_counts_for_more_than_a_name(registry, base, tmp_path):
+    bundled = base.rename(tmp_path / "SmolLM2-135M-Instruct-Q8_0.gguf")
+    folder = write_peft(tmp_path / "theirs", base_model_name_or_path="HuggingFaceTB/SmolLM2-135M")
+    (folder / "run.json").write_text(json.dumps({"base": file_digest(bundled)}))
+    registry.add("theirs", folder, bundled)
+
+
+def test_a_record_that_was_written_before_a_field_was_there_is_read(registry, base):
+    record = add(registry, base, "old")
+    path = registry.folder / "old" / "adapter.json"
+    kept = json.loads(path.read_text())
+    del kept["provenance"]["stated_base"], kept["provenance"]["compared"]
+    path.write_text(json.dumps(kept))
+    assert registry.show("old") == record
+
+
 def test_a_roll_back_passes_over_what_was_deleted_by_hand(registry, base):
     for seed, name in enumerate("abc"):
         add(registry, base, name, seed=seed)

@@ -20,7 +20,6 @@ from agent.records import Records
 from finetune.commands import improve as command
 from finetune.commands.improve import finish
 from finetune.errors import TrainingDiverged
-from finetune.export.check import Agreement, Parting
 from finetune.improve import Improvement
 from finetune.improvement import measuring, promotion
 from finetune.improvement.folder import latest, runs, unfinished
@@ -274,48 +273,6 @@ def test_what_is_there_can_be_looked_at(settings: Settings) -> None:
     assert "mine-2: refused" in ratchet("status").stdout
     assert "left out" not in ratchet("dataset", "show", "mine-1").stderr
     assert json.loads(ratchet("dataset", "show", "mine-1", "--json").stdout)["examples"]["test"] >= 20
-
-
-def test_an_adapter_comes_in_and_goes_out(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    agree = Agreement(8, 16, ())  # two layers without a tokenizer cannot answer
-    monkeypatch.setattr("finetune.commands.exporting.check_merged", lambda served, merged: agree)
-    folder = write_peft(tmp_path / "theirs")
-    assert ratchet("import", str(folder)).exit_code == 0
-    assert "not judged" in ratchet("list").stdout
-    assert ratchet("export", "theirs", "--to", str(tmp_path / "out.gguf")).exit_code == 0
-    merged = json.loads(
-        ratchet(
-            "export", "theirs", "--format", "merged", "--type", "F16", "--to", str(tmp_path / "m.gguf"), "--json"
-        ).stdout
-    )
-    assert merged["modules"] == 14 and (tmp_path / "m.gguf").is_file()
-    assert (merged["same"], merged["prompts"]) == (8, 8)
-    assert ratchet("export", "theirs", "--format", "ollama", "--to", str(tmp_path / "o")).exit_code == 0
-    assert sorted(path.name for path in (tmp_path / "o").iterdir()) == ["Modelfile", "theirs-Q8_0.gguf"]
-    again = ratchet("export", "theirs", "--to", str(tmp_path / "out.gguf"))
-    assert again.exit_code == 1 and "is there already" in again.stderr
-    assert ratchet("import", str(tmp_path / "out.gguf"), "--name", "back").exit_code == 0
-    one, other = (
-        ratchet("export", name, "--format", "merged", "--type", "F16", "--to", str(tmp_path / f"{name}.m"), "--json")
-        for name in ("theirs", "back")
-    )
-    assert one.exit_code == other.exit_code == 0
-    assert json.loads(one.stdout)["change"] == pytest.approx(json.loads(other.stdout)["change"], rel=1e-3)
-    assert ratchet("remove", "back").exit_code == 0
-    assert ratchet("remove", "back").exit_code == 3
-
-
-def test_a_merged_model_that_answers_differently_is_not_left_behind(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    differ = Agreement(2, 16, (Parting(0, 0, (5, 6), 3.0), Parting(1, 0, (5, 6), 3.0)))
-    monkeypatch.setattr("finetune.commands.exporting.check_merged", lambda served, merged: differ)
-    assert ratchet("import", str(write_peft(tmp_path / "theirs"))).exit_code == 0
-    target = tmp_path / "m.gguf"
-    refused = ratchet("export", "theirs", "--format", "merged", "--to", str(target))
-    assert refused.exit_code == 1 and "answers differently" in refused.stderr and not target.exists()
-    coarse = ratchet("export", "theirs", "--format", "merged", "--type", "Q4_0", "--to", str(target))
-    assert coarse.exit_code == 0 and "0 of 2 answers" in coarse.stdout and target.is_file()
 
 
 def test_a_data_set_is_built_from_a_file(settings: Settings, tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agent.errors import StorageError
 from finetune.errors import AdapterInvalid
 from finetune.export.base_layout import BaseLayout
 from finetune.export.lora_gguf import lora_to_gguf
-from finetune.export.lora_peft import between, gguf_to_peft
+from finetune.export.lora_peft import between, copy_peft, gguf_to_peft
 from finetune.export.lora_weights import CONFIG, WEIGHTS, LoraWeights, read_safetensors
 from tests.finetune.loras import linears, write_base, write_peft
 
@@ -54,3 +55,29 @@ def test_there_is_nothing_between_adapters_of_other_shapes(tmp_path: Path, shape
     with pytest.raises(AdapterInvalid, match="not of the same shape"):
         between(write_peft(tmp_path / "one"), other, 0.5, tmp_path / "between")
     assert not (tmp_path / "between").exists()
+
+
+def test_a_copy_holds_the_same_bytes_and_names_the_base(tmp_path: Path) -> None:
+    folder = write_peft(tmp_path / "one", rank=8, use_rslora=True, base_model_name_or_path="org/model")
+    before = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    assert copy_peft(folder, tmp_path / "own") == "org/model"
+    assert copy_peft(folder, tmp_path / "named", "/models/it", "# A card") == "/models/it"
+    for name, base in (("own", "org/model"), ("named", "/models/it")):
+        assert (tmp_path / name / WEIGHTS).read_bytes() == (folder / WEIGHTS).read_bytes()
+        config = json.loads((tmp_path / name / CONFIG).read_text(encoding="utf-8"))
+        assert config == before | {"base_model_name_or_path": base}
+    own, named = ((tmp_path / name / "README.md").read_text(encoding="utf-8") for name in ("own", "named"))
+    assert own == "---\nbase_model: org/model\nlibrary_name: peft\n---\n\n"
+    assert named == "---\nlibrary_name: peft\n---\n\n# A card", "a path says nothing to the hub"
+
+
+def test_a_copy_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_peft(tmp_path / "one")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("finetune.export.lora_peft.shutil.copyfile", full)
+    with pytest.raises(StorageError, match="[Nn]o space left"):
+        copy_peft(folder, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
