@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from finetune.schema import DatasetSplits
     from finetune.search.folder import Plan
     from finetune.search.results import SearchResult
+    from finetune.search.space import Space
     from finetune.training.job import Job
 
 EPILOG = exit_codes.examples(
@@ -68,18 +69,16 @@ def search(  # noqa: PLR0913 - each parameter is an option that the user sees
     as_json: Json = False,
 ) -> None:
     """Search the options of a recipe that learn best; give the same command again after an interruption."""
-    from finetune.dataset.example_files import read_splits
     from finetune.search.folder import Plan, check_optuna, recorded_plan
-    from finetune.search.space import parse_space
     from finetune.training.job import Job
     from finetune.training.options import named_values
 
     fixed = _allowed(named_values(settings or []))
-    chosen = parse_space(recipe, space or [], fixed)
+    chosen = _space(recipe, space or [], fixed, start)
     each = trial_minutes or recorded_plan(out).get("trial_minutes") or round(minutes / _TRIALS_IN_BUDGET, 2)
     _check_budget(minutes, each)
     check_optuna()
-    job = Job(_measurable(read_splits(data), data), out, base, start, on_note=_tell)
+    job = Job(_splits(data), out, base, start, on_note=_tell)
     flags = {"--recipe": recipe, "--data": data, "--out": out / "best", "--base": base, "--from": start}
     flags |= {"--threads": threads or None, "--seed": seed or None}
     command = [word for name, value in flags.items() if value is not None for word in (name, str(value))]
@@ -89,6 +88,27 @@ def search(  # noqa: PLR0913 - each parameter is an option that the user sees
         print_json(result.to_json(plan.command))
         return
     _print(result, plan, out)
+
+
+def _space(recipe: str, given: list[str], fixed: dict[str, Any], start: Path | None) -> Space:
+    """What is searched, known to be possible from the adapter that trials go on from."""
+    from finetune.recipes import checked_options
+    from finetune.search.space import parse_space
+
+    checked_options(recipe, fixed, start)
+    return parse_space(recipe, given, fixed, continues=start is not None)
+
+
+def _splits(data: Path) -> DatasetSplits:
+    """The data set without what models are evaluated with."""
+    from finetune.dataset.example_files import read_splits
+    from finetune.dataset.splits import without_held_out
+    from finetune.suites import known_keys
+
+    splits = without_held_out(read_splits(data), known_keys())
+    for note in splits.notes:
+        _tell(note)
+    return _measurable(splits, data)
 
 
 def _searched(plan: Plan, job: Job, minutes: float, trials: int | None, threads: int) -> SearchResult:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from finetune.errors import RecipeError
 from finetune.training.job import Job
+from finetune.training.low_rank import continued
 from finetune.training.options import parse_options
 
 if TYPE_CHECKING:
@@ -74,28 +75,37 @@ def build(name: str, job: Job, options: Mapping[str, Any]) -> Recipe:
 def carry_out(recipe: Recipe) -> tuple[Path, Outcome]:
     """All three steps; a run that was finished before is not done again.
 
-    In a distributed run each process takes part, and the first one saves.
+    In a distributed run each process takes part, and the first one saves; the others wait for it, since a launcher ends
+    all processes as soon as one has failed.
 
     Returns:
         The result's folder and how the run went.
     """
-    from finetune.training.hardware import is_main
+    from finetune.training.hardware import is_main, processes
     from finetune.training.loop import Outcome
 
     recipe.setup()
     if recipe.run.result is not None:
         return recipe.run.result, Outcome(**recipe.run.record["outcome"])
     outcome = recipe.train()
-    return recipe.save() if is_main() else recipe.run.folder, outcome
+    folder = recipe.save() if is_main() else recipe.run.folder
+    processes().wait_for_everyone()
+    return folder, outcome
 
 
-def checked_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def checked_options(name: str, options: Mapping[str, Any], parent: Path | None = None) -> dict[str, Any]:
     """The same options, once they are known to be possible; so that a mistake costs no time.
 
+    Args:
+        name: of the recipe.
+        options: by name.
+        parent: folder of the adapter that training goes on from; None for the bare model.
+
     Raises:
-        RecipeError: as `build`.
+        RecipeError: as `build`, or the adapter has another shape than an option asks for.
+        AdapterInvalid: its configuration cannot be read.
     """
-    parse_options(_kind(name).Options, options)
+    continued(parse_options(_kind(name).Options, options), parent)
     return dict(options)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from finetune.errors import DatasetError
 from finetune.training.adapter_files import adapter_digest, write_adapter
 from finetune.training.job import Job
-from finetune.training.low_rank import put_lora
+from finetune.training.low_rank import continued, put_lora
 from finetune.training.options import TrainingOptions, require, what_is_learned
 from finetune.training.runs import Identity
 from finetune.training.tracking import check_trackers
@@ -68,6 +68,7 @@ class Dpo:
         training, examples = self.options.training, self.job.splits
         check_trackers(training.tracking)
         parent = adapter_digest(self.job.parent)
+        self.options = continued(self.options, self.job.parent)
         self.base = self.job.load_base()
         notes: list[str] = []
         renderer, limit = Renderer.of(self.base), min(training.context, self.base.context)
@@ -88,14 +89,19 @@ class Dpo:
     def train(self) -> Outcome:
         """Minimize the loss of DPO."""
         from finetune.training.loop import Trainee
+        from finetune.training.objectives import prompts_of
         from finetune.training.preferences import DEV_REFERENCE, REFERENCE, dpo, pair_units, with_reference
 
         training, options, folder = self.options.training, self.options, self.job.out
-        units = with_reference(self.model, pair_units(self.pairs, training.pack_tokens), folder / REFERENCE)
-        dev = with_reference(self.model, pair_units(self.dev_pairs, training.pack_tokens), folder / DEV_REFERENCE)
+        precision = self.run.record["precision"]
+        units = with_reference(self.model, pair_units(self.pairs, training.pack_tokens), folder / REFERENCE, precision)
+        dev = with_reference(
+            self.model, pair_units(self.dev_pairs, training.pack_tokens), folder / DEV_REFERENCE, precision
+        )
         objective = dpo(units, options.beta, options.likelihood)
         dev_objective = dpo(dev, options.beta, options.likelihood) if dev else None
-        trainee = Trainee(self.model, objective, dev_objective)
+        prompts = prompts_of([preferred for preferred, _ in self.dev_pairs or self.pairs], training.samples)
+        trainee = Trainee(self.model, objective, dev_objective, prompts=prompts, tokenizer=self.base.tokenizer)
         return self.job.fit(trainee, training, self.run, self._began)
 
     def save(self) -> Path:

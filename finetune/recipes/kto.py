@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from finetune.errors import DatasetError
 from finetune.training.adapter_files import adapter_digest, write_adapter
 from finetune.training.job import Job
-from finetune.training.low_rank import put_lora
+from finetune.training.low_rank import continued, put_lora
 from finetune.training.options import TrainingOptions, require, what_is_learned
 from finetune.training.runs import Identity
 from finetune.training.tracking import check_trackers
@@ -73,6 +73,7 @@ class Kto:
         training, examples = self.options.training, self.job.splits
         check_trackers(training.tracking)
         parent = adapter_digest(self.job.parent)
+        self.options = continued(self.options, self.job.parent)
         self.base = self.job.load_base()
         notes: list[str] = []
         renderer, limit = Renderer.of(self.base), min(training.context, self.base.context)
@@ -93,14 +94,20 @@ class Kto:
     def train(self) -> Outcome:
         """Minimize the loss of KTO."""
         from finetune.training.loop import Trainee
+        from finetune.training.objectives import prompts_of
         from finetune.training.preferences import DEV_REFERENCE, REFERENCE, balanced, kto, thumb_units, with_reference
 
         training, options, folder = self.options.training, self.options, self.job.out
-        units = with_reference(self.model, thumb_units(self.thumbs, options.together), folder / REFERENCE)
-        dev = with_reference(self.model, thumb_units(self.dev_thumbs, options.together), folder / DEV_REFERENCE)
+        precision = self.run.record["precision"]
+        units = with_reference(self.model, thumb_units(self.thumbs, options.together), folder / REFERENCE, precision)
+        dev = with_reference(
+            self.model, thumb_units(self.dev_thumbs, options.together), folder / DEV_REFERENCE, precision
+        )
         wanted, unwanted = balanced([verdict for _, verdict in self.thumbs])
         weights = options.beta, options.desirable or wanted, options.undesirable or unwanted
-        trainee = Trainee(self.model, kto(units, *weights), kto(dev, *weights) if dev else None)
+        objective, dev_objective = kto(units, *weights), kto(dev, *weights) if dev else None
+        prompts = prompts_of([reply for reply, _ in self.dev_thumbs or self.thumbs], training.samples)
+        trainee = Trainee(self.model, objective, dev_objective, prompts=prompts, tokenizer=self.base.tokenizer)
         return self.job.fit(trainee, training, self.run, self._began)
 
     def save(self) -> Path:

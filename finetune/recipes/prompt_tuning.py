@@ -1,7 +1,7 @@
 """Prompt tuning: a few learned embeddings in front of every prompt (Lester et al. 2021, arXiv:2104.08691).
 
 The virtual tokens stand before the whole conversation, so sequences cannot share a row: each is fed alone, filled up to
-the length of its batch. llama.cpp cannot serve them; they are for transformers and vLLM.
+the length of its batch. llama.cpp cannot serve them; they are for transformers.
 """
 
 from __future__ import annotations

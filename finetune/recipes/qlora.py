@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from finetune.errors import RecipeError
 from finetune.training.adapter_files import adapter_digest, write_adapter
 from finetune.training.job import Job
-from finetune.training.low_rank import ALL_LINEAR, put_lora
+from finetune.training.low_rank import ALL_LINEAR, continued, put_lora
 from finetune.training.options import TrainingOptions, require, what_is_learned
 from finetune.training.runs import Identity
 from finetune.training.tracking import check_trackers
@@ -88,6 +88,7 @@ class QLora:
         self._began = time.monotonic()
         check_trackers(self.options.training.tracking)
         parent = adapter_digest(self.job.parent)
+        self.options = continued(self.options, self.job.parent)
         self.base = self.job.load_base()
         self.data = self.job.prepare(self.base, self.options.training)
         learned = what_is_learned(self.options)

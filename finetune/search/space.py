@@ -19,6 +19,7 @@ from typing import Any
 
 from finetune.errors import RecipeError
 from finetune.recipes import option_kind
+from finetune.training.low_rank import SHAPE
 from finetune.training.options import parse_options
 
 _DEFAULTS = {
@@ -128,13 +129,14 @@ def default_space(recipe: str) -> str:
     return _DEFAULTS.get(recipe, _ELSEWHERE)
 
 
-def parse_space(recipe: str, given: Sequence[str], fixed: Mapping[str, Any]) -> Space:
+def parse_space(recipe: str, given: Sequence[str], fixed: Mapping[str, Any], *, continues: bool = False) -> Space:
     """The space of a search, known to be possible.
 
     Args:
         recipe: its name.
         given: parts as above, which take the place of the recipe's own parts of the same names.
         fixed: options with one value for all trials; the recipe's own space leaves these out.
+        continues: whether trials go on from an adapter, whose shape is settled.
 
     Raises:
         RecipeError: a part cannot be read, names no option of the recipe, or holds values that it cannot have.
@@ -142,7 +144,7 @@ def parse_space(recipe: str, given: Sequence[str], fixed: Mapping[str, Any]) -> 
     kind = option_kind(recipe)
     parse_options(kind, fixed)
     texts = dict(_named(text) for text in default_space(recipe).split())
-    for name in fixed:
+    for name in (*fixed, *(SHAPE if continues else ())):
         texts.pop(name, None)
     stated: set[str] = set()
     for text in (part for line in given for part in line.split()):
@@ -151,6 +153,8 @@ def parse_space(recipe: str, given: Sequence[str], fixed: Mapping[str, Any]) -> 
             raise _wrong(text, f"{name} is given twice", "Write each option once; choices are divided by |.")
         if name in fixed:
             raise _wrong(text, f"{name} is also set to {fixed[name]}", f"Leave out --set {name} or --space {name}.")
+        if continues and name in SHAPE:
+            raise _wrong(text, f"{name} is that of the adapter that --from names", f"Leave out {name}, or --from.")
         stated.add(name)
         texts[name] = value
     if not texts:

@@ -15,9 +15,12 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.errors import StorageError
+
+if TYPE_CHECKING:
+    import torch
 
 WEIGHTS = "weights.safetensors"
 OPTIMIZER = "optimizer.pt"
@@ -63,6 +66,36 @@ def write_checkpoint(folder: Path, step: int, state: Mapping[str, Any], write: C
     for old in checkpoints(folder)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return target
+
+
+def write_tensors(folder: Path, weights: Mapping[str, torch.Tensor], optimizer: Mapping[str, Any]) -> None:
+    """Write what is trained, by name, the optimizer's state and that of the random numbers.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    random = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+    try:
+        save_file({name: one.detach().cpu().contiguous() for name, one in weights.items()}, folder / WEIGHTS)
+        torch.save({"optimizer": optimizer, "random": random}, folder / OPTIMIZER)
+    except (SafetensorError, RuntimeError) as error:  # as they call it that the disk refused
+        raise OSError(str(error)) from error
+
+
+def read_tensors(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The weights and the optimizer's state, on the CPU; random numbers go on as they would have."""
+    import torch
+    from safetensors.torch import load_file
+
+    saved = torch.load(folder / OPTIMIZER, weights_only=True, map_location="cpu")
+    torch.set_rng_state(saved["random"]["cpu"])
+    if saved["random"]["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(saved["random"]["cuda"])
+    return load_file(folder / WEIGHTS), saved["optimizer"]
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import torch
-from accelerate import PartialState
+from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
 
 if TYPE_CHECKING:
     from finetune.training.options import TrainingOptions
@@ -40,7 +42,25 @@ def settle(run: Run, options: TrainingOptions, on_note: Callable[[str], None]) -
 
 def processes() -> PartialState:
     """The processes that take part, and this one's device; on processors alone, too, where no accelerator is found."""
-    return PartialState(cpu=not torch.accelerator.is_available())
+    begun = bool(PartialState._shared_state)
+    state = PartialState(cpu=not torch.accelerator.is_available())
+    if not begun and state.backend == "gloo":
+        atexit.register(_part)
+    return state
+
+
+def _part() -> None:
+    """Leave the other processes; Gloo's threads abort the program if they are still there when it ends."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def accelerator(precision: str) -> Accelerator:
+    """Accelerate, set up to compute in "fp32" or "bf16"; whatever an earlier run in this process computed in."""
+    wanted = "bf16" if precision == "bf16" else "no"
+    if AcceleratorState._shared_state and AcceleratorState().mixed_precision != wanted:
+        AcceleratorState._reset_state()  # it belongs to the whole process, and refuses to change
+    return Accelerator(mixed_precision=wanted)
 
 
 def only_first_opens(opened: Callable[[], Run]) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ def check_examples(examples: Sequence[Example]) -> None:
     """Refuse data that nothing can be learned from.
 
     Raises:
-        DatasetError: there are fewer than two examples, or none has a message of the assistant.
+        DatasetError: there are fewer than two examples, none has a message of the assistant, or all are the same.
     """
     if len(examples) < 2:
         raise DatasetError(
@@ -37,6 +38,19 @@ def check_examples(examples: Sequence[Example]) -> None:
             kept="Nothing was trained.",
             fix="Give each example what the assistant should say.",
         )
+    first = _content(examples[0])
+    if all(_content(example) == first for example in examples[1:]):
+        raise DatasetError(
+            f"All {len(examples):,} examples to train on say the same; a model could only learn to repeat it.",
+            kept="Nothing was trained.",
+            fix="Give examples that differ: some dozens are the least that a model learns from.",
+        )
+
+
+def _content(example: Example) -> str:
+    """What an example teaches, wherever it comes from; case and spacing make no difference."""
+    line = {key: value for key, value in example.to_json().items() if key not in ("source", "group")}
+    return " ".join(json.dumps(line, sort_keys=True, ensure_ascii=False).split()).casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +96,20 @@ class Job:
         """The run in the folder, begun or gone on with, on the terms it began on; the notes are told.
 
         Raises:
-            RecipeError, BaseMismatch: the folder holds another run.
+            RecipeError, BaseMismatch: the folder holds another run, or Accelerate was told to do what cannot be done.
             StorageError: the disk refuses.
         """
         from finetune.training.hardware import only_first_opens, settle
         from finetune.training.runs import open_run
+        from finetune.training.sharding import check_launch
 
-        run = only_first_opens(lambda: open_run(self.out, identity))
-        settle(run, options, self.on_note)
+        def opened() -> Run:
+            run = open_run(self.out, identity)
+            settle(run, options, self.on_note)
+            return run
+
+        check_launch(options)
+        run = only_first_opens(opened)  # and settles what all compute with
         for note in notes:
             self.on_note(note)
         return run
@@ -106,10 +126,12 @@ class Job:
         Raises:
             TrainingDiverged, TrainingInterrupted, StorageError: see `finetune.training.loop.fit`.
         """
+        from finetune.training.hardware import is_main
         from finetune.training.loop import fit
         from finetune.training.tracking import tracked
 
-        with tracked(run, options.tracking) as trackers:
+        with tracked(run, options.tracking if is_main() else ()) as trackers:
             outcome = fit(trainee, options, run, trackers=trackers, on_progress=self.on_progress, began=began)
-        run.note(outcome=asdict(outcome))
+        if is_main():  # one that is late must not write over what the first has noted since
+            run.note(outcome=asdict(outcome))
         return outcome

@@ -10,23 +10,20 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import DistributedType, broadcast_object_list
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from accelerate.utils import broadcast_object_list
 
 from finetune.errors import RecipeError, TrainingDiverged, TrainingInterrupted
-from finetune.training.checkpoints import OPTIMIZER, WEIGHTS, latest, write_checkpoint
-from finetune.training.hardware import memory_used, save_memory
+from finetune.training.checkpoints import latest, read_tensors, write_checkpoint, write_tensors
+from finetune.training.hardware import accelerator, memory_used, save_memory
 from finetune.training.options import TrainingOptions
 from finetune.training.progress import Progress
 from finetune.training.runs import Run, check_space
 from finetune.training.samples import sample
 from finetune.training.schedule import Clock, factor, plan
+from finetune.training.sharding import check_kind, is_sharded, make_whole, part, parts_of_state, rest, whole
 from finetune.training.stopping import Stop, stopping
 from finetune.training.tracking import METRICS, SAMPLES, JsonLines, Tracker, read_metrics
 
@@ -34,7 +31,6 @@ if TYPE_CHECKING:
     from finetune.training.objectives import Objective
     from finetune.training.progress import OnProgress
 
-_SHARDED = "sharded"
 _SMOOTHING = 0.9  # of the loss that is shown, from step to step
 
 
@@ -80,6 +76,7 @@ class _Step(torch.nn.Module):
         super().__init__()
         self.model = trainee.model
         self._loss = trainee.objective.loss
+        self._no_split_modules = getattr(trainee.model, "_no_split_modules", None)  # layers that FSDP cuts by default
 
     def forward(self, unit: Any, device: torch.device) -> torch.Tensor:
         """The summed loss of a unit."""
@@ -126,7 +123,8 @@ class _Loop:
     ) -> None:
         self.trainee, self.options, self.run = trainee, options, run
         self.trackers, self.on_progress = trackers, on_progress
-        self.accelerator = Accelerator(mixed_precision="bf16" if run.record["precision"] == "bf16" else "no")
+        self.accelerator = accelerator(run.record["precision"])
+        check_kind(self.accelerator)
         self.is_main = self.accelerator.is_main_process
         torch.manual_seed(options.seed)
         if options.gradient_checkpointing:
@@ -140,7 +138,8 @@ class _Loop:
             _groups(trainee, options), lr=options.learning_rate, betas=(0.9, options.beta2), weight_decay=0.0
         )
         self.module, self.optimizer = self.accelerator.prepare(_Step(trainee), optimizer)
-        self.parameters = [one for group in self.optimizer.param_groups for one in group["params"]]
+        # In the module's order, by which Accelerate knows them where each process holds a part.
+        self.parameters = [one for one in self.module.parameters() if one.requires_grad]
         self.steps = plan(trainee.objective.counts, options)
         self.clock = Clock(len(self.steps), options.minutes)
         self.dev = trainee.dev.limited(options.dev_tokens) if trainee.dev and options.dev_tokens else None
@@ -178,6 +177,8 @@ class _Loop:
             if self.options.sample_every:
                 self._sample(samples)
             self._checkpoint()
+            if self._is_sharded:
+                make_whole(self.module)
         finally:
             log.close()
             samples.close()
@@ -195,7 +196,7 @@ class _Loop:
         units = self.steps[self.step]
         count = sum(self.trainee.objective.counts[unit] for unit in units)
         loss = self._backward(units, count) / count
-        norm = float(self.accelerator.clip_grad_norm_(self.parameters, self.options.clip or math.inf))
+        norm = float(whole(self.accelerator.clip_grad_norm_(self.parameters, self.options.clip or math.inf)))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise self._diverged(loss)
         self.optimizer.step()
@@ -212,19 +213,13 @@ class _Loop:
         self._show(tokens / seconds, count / seconds)
 
     def _backward(self, units: Sequence[int], count: int) -> float:
-        """Gradients of the mean over all targets of the step; returns the summed loss.
-
-        Several processes take turns with the units; one that runs out repeats a unit with no weight, since all must
-        take part in each exchange of gradients.
-        """
+        """Gradients of the mean over all targets of the step; returns the summed loss."""
         objective, world, device = self.trainee.objective, self.accelerator.num_processes, self.accelerator.device
-        mine = units[self.accelerator.process_index :: world]
-        rounds = math.ceil(len(units) / world)
+        turns = self._turns(units)
         self.module.train()
         total = torch.zeros((), device=device)
-        for turn in range(rounds):
-            unit, weight = (mine[turn], 1.0) if turn < len(mine) else (units[0], 0.0)
-            self.accelerator.sync_gradients = turn == rounds - 1
+        for turn, (unit, weight) in enumerate(turns):
+            self.accelerator.sync_gradients = turn == len(turns) - 1
             with nullcontext() if self.accelerator.sync_gradients else self.accelerator.no_sync(self.module):
                 loss = self.module(objective.units[unit], device)
                 # Gradients of several processes are averaged; times their number, they are summed.
@@ -245,8 +240,8 @@ class _Loop:
         self.module.eval()
         total = torch.zeros((), device=self.accelerator.device)
         with torch.no_grad():
-            for unit in self._share(self.dev.units):
-                total += self.module(unit, self.accelerator.device)
+            for unit, weight in self._turns(self.dev.units):
+                total += self.module(unit, self.accelerator.device) * weight
         self.dev_loss = float(self.accelerator.reduce(total, "sum")) / sum(self.dev.counts)
         seconds = time.monotonic() - begun
         self.clock.waited(seconds)
@@ -254,11 +249,18 @@ class _Loop:
         self.measured_at = self.step
         self._log(log, {"dev_loss": self.dev_loss})
 
-    def _share(self, units: Sequence[Any]) -> Sequence[Any]:
-        return units[self.accelerator.process_index :: self.accelerator.num_processes]
+    def _turns(self, units: Sequence[Any]) -> list[tuple[Any, float]]:
+        """Which units this process takes, of those that several take turns with, and their weights.
+
+        One that runs out repeats a unit with no weight, since all must take part in each exchange of gradients or of
+        parts of the weights.
+        """
+        world = self.accelerator.num_processes
+        mine = [(unit, 1.0) for unit in units[self.accelerator.process_index :: world]]
+        return mine + [(units[0], 0.0)] * (math.ceil(len(units) / world) - len(mine))
 
     def _sample(self, samples: JsonLines) -> None:
-        if not self.is_main or self._is_sharded or not self.trainee.prompts:
+        if not self.is_main or not self.trainee.prompts:
             return
         begun = time.monotonic()
         self.module.eval()
@@ -279,25 +281,15 @@ class _Loop:
             "dev_points": self.dev_points,
             "measured_at": self.measured_at,
         }
-        if self._is_sharded:  # every process writes its part, as Accelerate knows how to
-            self.accelerator.save_state(str(self.run.checkpoints / _SHARDED))
+        if self._is_sharded:
+            rest(self.module)
+        weights, optimizer = whole(self._trained()), whole(self.optimizer.state_dict())
         if self.is_main:
-            write_checkpoint(self.run.checkpoints, self.step, state, self._write)
+            write_checkpoint(
+                self.run.checkpoints, self.step, state, lambda folder: write_tensors(folder, weights, optimizer)
+            )
         self.accelerator.wait_for_everyone()
         self.clock.waited(time.monotonic() - begun)
-
-    def _write(self, folder: Path) -> None:
-        if self._is_sharded:
-            (self.run.checkpoints / _SHARDED).rename(folder / _SHARDED)
-            return
-        weights = {name: one.detach().cpu().contiguous() for name, one in self._trained().items()}
-        random = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
-        state = {"optimizer": self.optimizer.state_dict(), "random": random}
-        try:
-            save_file(weights, folder / WEIGHTS)
-            torch.save(state, folder / OPTIMIZER)
-        except (SafetensorError, RuntimeError) as error:  # as they call it that the disk refused
-            raise OSError(str(error)) from error
 
     def _restore(self) -> None:
         found = latest(self.run.checkpoints)
@@ -305,18 +297,11 @@ class _Loop:
         if found is None:
             return
         folder, state = found
-        if self._is_sharded:
-            self.accelerator.load_state(str(folder / _SHARDED))
-        else:
-            weights = load_file(folder / WEIGHTS)
-            with torch.no_grad():
-                for name, parameter in self._trained().items():
-                    parameter.copy_(weights[name])
-            saved = torch.load(folder / OPTIMIZER, weights_only=True, map_location="cpu")
-            self.optimizer.load_state_dict(saved["optimizer"])
-            torch.set_rng_state(saved["random"]["cpu"])
-            if saved["random"]["cuda"] and torch.cuda.is_available():
-                torch.cuda.set_rng_state_all(saved["random"]["cuda"])
+        weights, optimizer = read_tensors(folder)
+        with torch.no_grad():
+            for name, parameter in self._trained().items():
+                parameter.copy_(part(weights[name], parameter))
+        self.optimizer.load_state_dict(parts_of_state(optimizer, self.optimizer))
         self.step, self.tokens, self.targets = state["step"], state["tokens"], state["targets"]
         self.loss, self.dev_before, self.dev_loss = state["loss"], state["dev_before"], state["dev_loss"]
         self.dev_points, self.measured_at = state["dev_points"], state["measured_at"]
@@ -329,7 +314,7 @@ class _Loop:
 
     @property
     def _is_sharded(self) -> bool:
-        return self.accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
+        return is_sharded(self.accelerator)
 
     def _is_due(self, every: int) -> bool:
         return bool(every) and self.step % every == 0

@@ -2,16 +2,72 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from finetune.training.adapter_files import adapted, check_parent, load_weights
+from finetune.errors import AdapterInvalid, RecipeError
+from finetune.training.adapter_files import CONFIG, adapted, check_parent, load_weights
 
 if TYPE_CHECKING:
     from finetune.training.base_model import BaseModel
 
 ALL_LINEAR = ("all-linear",)
+# Options that an adapter is made with once and for all, as PEFT calls them, and what holds where a file leaves one out.
+SHAPE: Mapping[str, tuple[str, Any]] = {
+    "rank": ("r", 8),
+    "alpha": ("lora_alpha", 8),
+    "rslora": ("use_rslora", False),
+    "dora": ("use_dora", False),
+    "targets": ("target_modules", ALL_LINEAR),
+}
+Options = TypeVar("Options")
+
+
+def continued(options: Options, parent: Path | None) -> Options:
+    """A recipe's options with the shape of the adapter that training goes on from.
+
+    Args:
+        options: of a recipe that trains a LoRA; what they leave at its default, the adapter settles.
+        parent: folder of the adapter; None for a fresh one, whose shape the options say.
+
+    Raises:
+        RecipeError: an option asks for another shape than the adapter has.
+        AdapterInvalid: its configuration cannot be read.
+    """
+    if parent is None:
+        return options
+    try:
+        config = dict(json.loads((parent / CONFIG).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise AdapterInvalid(
+            f"{parent / CONFIG} cannot be read: {error}.", kept="Nothing was trained.", fix="Name another adapter."
+        ) from error
+    defaults: Any = type(options)()
+    own: dict[str, Any] = {}
+    for name in [field.name for field in fields(defaults) if field.name in SHAPE]:
+        asked, own[name] = getattr(options, name), _had(config, name)
+        asked = tuple(sorted(asked)) if name == "targets" else asked
+        if asked not in (getattr(defaults, name), own[name]):
+            raise RecipeError(
+                f"The option {name} cannot be {asked}: the adapter that training goes on from has {own[name]}.",
+                kept="Nothing was trained.",
+                fix=f"Leave {name} out, or train from the bare model, where the shape is free.",
+            )
+    return replace(options, **own)  # type: ignore[type-var]
+
+
+def _had(config: Mapping[str, Any], name: str) -> Any:
+    """An option by which an adapter was made; of its layers the last parts of their names."""
+    key, otherwise = SHAPE[name]
+    value = config.get(key)
+    value = otherwise if value is None else value
+    if name != "targets":
+        return value
+    names = (value,) if isinstance(value, str) else value
+    return tuple(sorted({str(one).rpartition(".")[2] for one in names}))
 
 
 def put_lora(
@@ -21,7 +77,7 @@ def put_lora(
 
     Args:
         base: is changed: its layers are wrapped.
-        parent: folder of an adapter to go on with, whose own shape then holds.
+        parent: folder of an adapter to go on with, whose own shape then holds (`continued`), but for the dropout.
         seed: of the fresh weights.
         shape: rank and the like, as `peft.LoraConfig` calls them.
         targets: names of layers, or `ALL_LINEAR` for all but the head.
@@ -39,6 +95,7 @@ def put_lora(
     check_parent(parent, base, "LORA")
     config = LoraConfig.from_pretrained(str(parent))
     config.inference_mode, config.base_model_name_or_path = False, None
+    config.lora_dropout = shape.get("lora_dropout", 0.0)
     model = adapted(base.model, config)
     load_weights(model, parent)
     return model

@@ -105,8 +105,7 @@ def prepare(base: BaseModel, splits: DatasetSplits, options: TrainingOptions) ->
             kept="Nothing was trained.",
             fix="Check that assistant messages are there and not all of weight 0, or raise context.",
         )
-    prompts = [_prompt(one) for one in (dev or train)[:: max(1, len(dev or train) // max(1, options.samples))]]
-    return Prepared(train, dev, notes, data_fingerprint(splits.train), prompts[: options.samples])
+    return Prepared(train, dev, notes, data_fingerprint(splits.train), prompts_of(dev or train, options.samples))
 
 
 def _fitting(
@@ -147,9 +146,10 @@ def rendered(renderer: Renderer, example: Example) -> list[TokenSequence]:
         ) from error
 
 
-def _prompt(sequence: TokenSequence) -> list[int]:
-    """What stands before the first token that the model has to produce."""
-    return list(sequence.ids[: list(sequence.targets).index(True)])
+def prompts_of(sequences: Sequence[TokenSequence], most: int) -> list[list[int]]:
+    """What stands before the first token to be produced, of at most so many of the sequences, spread evenly."""
+    chosen = sequences[:: max(1, len(sequences) // max(1, most))][:most]
+    return [list(one.ids[: list(one.targets).index(True)]) for one in chosen]
 
 
 def packed(sequences: Sequence[TokenSequence], options: TrainingOptions) -> Objective:

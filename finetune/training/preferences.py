@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812 - the name every reader of PyTorch
 
 from finetune.schema import Example, TokenSequence
 from finetune.training.formatting import Renderer
-from finetune.training.hardware import processes
+from finetune.training.hardware import is_main, processes
 from finetune.training.objectives import Objective, log_probabilities, rendered, target_count
 from finetune.training.runs import write_json
 
@@ -153,15 +153,19 @@ def balanced(wanted: Sequence[bool]) -> tuple[float, float]:
     return (len(wanted) / (2 * kinds[0]), len(wanted) / (2 * kinds[1])) if all(kinds) else (1.0, 1.0)
 
 
-def with_reference(model: Any, units: Sequence[Judged], path: Path) -> list[Judged]:
-    """The units with what the model makes of them now, before it is trained; computed once and kept in a file."""
+def with_reference(model: Any, units: Sequence[Judged], path: Path, precision: str = "fp32") -> list[Judged]:
+    """The units with what the model makes of them now, before it is trained; computed once and kept in a file.
+
+    It is computed in the precision that the run trains in: rounding must not pass for a preference.
+    """
     known: list[list[float]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     if len(known) != len(units):
         device = processes().device
         model.to(device).eval()
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             known = [log_probabilities(model, unit.sequences, device).tolist() for unit in units]
-        write_json(path, known)
+        if is_main():
+            write_json(path, known)
     return [replace(unit, reference=tuple(values)) for unit, values in zip(units, known, strict=True)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,22 @@ def example(number: int) -> Example:
 def splits(train: int = 24, dev: int = 6) -> DatasetSplits:
     """A small data set."""
     return DatasetSplits(tuple(map(example, range(train))), tuple(map(example, range(train, train + dev))))
+
+
+def preferred(number: int) -> Example:
+    """An example with a reply that is worse."""
+    return replace(example(number), rejected={"role": "assistant", "content": "I will not."})
+
+
+def judged(number: int) -> Example:
+    """An answer with a verdict, every other one good."""
+    return replace(example(3 * number), label=number % 2 == 0)
+
+
+def splits_for(recipe: str) -> DatasetSplits:
+    """A small data set of what a recipe learns from."""
+    kind = {"dpo": preferred, "kto": judged}.get(recipe)
+    return DatasetSplits(tuple(map(kind, range(16))), tuple(map(kind, range(16, 20)))) if kind else splits()
 
 
 def tiny_base(seed: int = 0) -> Any:

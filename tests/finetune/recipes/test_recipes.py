@@ -1,6 +1,7 @@
 """Each recipe learns what it is shown, saves it, and goes on from what was saved."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ pytest.importorskip("peft")
 pytest.importorskip("accelerate")
 
 import torch
+from safetensors.torch import load_file
 
 from finetune.errors import AdapterInvalid, AdapterMissing, BaseMismatch, DatasetError, RecipeError
 from finetune.recipes import build
-from finetune.schema import DatasetSplits, Example, TokenSequence
+from finetune.schema import Example, TokenSequence
 from finetune.training.formatting import Renderer
 from finetune.training.objectives import log_probabilities
 from finetune.training.options import TrainingOptions
@@ -33,7 +35,7 @@ from finetune.training.preferences import (
 )
 from tests.finetune.runner import OPTIONS
 from tests.finetune.tiny import tiny_llama, with_lora
-from tests.finetune.tiny_base import TOOLS, example, job, splits, tiny_base
+from tests.finetune.tiny_base import TOOLS, job, splits, splits_for, tiny_base
 
 pytestmark = pytest.mark.slow
 CPU = torch.device("cpu")
@@ -61,6 +63,19 @@ def test_the_loss_on_other_examples_falls(tmp_path: Path, name: str) -> None:
     assert outcome.dev_loss < outcome.dev_loss_before - (0.05 if name == "prompt_tuning" else 0.2)
     assert json.loads((folder / "run.json").read_text())["outcome"]["dev_loss"] == outcome.dev_loss
     assert list(folder.glob("*.safetensors")) and not list(folder.glob("*.bin"))
+
+
+@pytest.mark.parametrize("name", ["lora", "full"])
+def test_in_bf16_the_loss_falls_and_what_is_saved_is_of_32_bits(tmp_path: Path, name: str) -> None:
+    given = LEARNING[name] | {"epochs": 1}
+    exact, _, _ = trained(name, tmp_path / "exact", given)
+    outcome, folder, _ = trained(name, tmp_path / "run", given | {"precision": "bf16"})
+    assert outcome.dev_loss < outcome.dev_loss_before - 0.2
+    assert outcome.dev_loss_before == pytest.approx(exact.dev_loss_before, rel=0.01)
+    assert outcome.dev_loss_before != exact.dev_loss_before  # it was computed in other numbers
+    assert json.loads((folder / "run.json").read_text())["precision"] == "bf16"
+    (weights,) = map(load_file, folder.glob("*.safetensors"))
+    assert all(one.dtype == torch.float32 and torch.isfinite(one).all() for one in weights.values())
 
 
 @pytest.mark.parametrize("name", ["lora", "prompt_tuning", "prefix_tuning"])
@@ -116,27 +131,36 @@ def test_qlora_says_what_it_needs(tmp_path: Path) -> None:
         build("qlora", job(tmp_path / "run"), {}).setup()
 
 
-def preferred(number: int) -> Example:
-    return replace(example(number), rejected={"role": "assistant", "content": "I will not."})
-
-
-def judged(number: int) -> Example:
-    wanted = number % 2 == 0
-    return replace(example(3 * number), label=wanted)
-
-
 def test_dpo_comes_to_prefer_what_is_preferred(tmp_path: Path) -> None:
-    data = DatasetSplits(tuple(map(preferred, range(16))), tuple(map(preferred, range(16, 20))))
-    outcome, _, _ = trained("dpo", tmp_path / "run", {"learning_rate": 0.01, "step_targets": 4}, splits=data)
+    given = {"learning_rate": 0.01, "step_targets": 4}
+    outcome, _, _ = trained("dpo", tmp_path / "run", given, splits=splits_for("dpo"))
     assert outcome.dev_loss_before == pytest.approx(0.6931, abs=1e-3)  # log 2: no preference yet
     assert outcome.dev_loss < 0.5
 
 
 def test_kto_learns_from_lone_thumbs(tmp_path: Path) -> None:
-    data = DatasetSplits(tuple(map(judged, range(16))), tuple(map(judged, range(16, 20))))
-    outcome, _, _ = trained("kto", tmp_path / "run", {"learning_rate": 0.01, "step_targets": 4}, splits=data)
+    given = {"learning_rate": 0.01, "step_targets": 4}
+    outcome, _, _ = trained("kto", tmp_path / "run", given, splits=splits_for("kto"))
     assert outcome.dev_loss_before == pytest.approx(0.5, abs=1e-3)  # the sigmoid of 0
     assert outcome.dev_loss < outcome.dev_loss_before - 0.01
+
+
+@pytest.mark.parametrize(("name", "unmoved"), [("dpo", math.log(2)), ("kto", 0.5)])
+def test_the_reference_is_computed_in_the_precision_of_the_run(tmp_path: Path, name: str, unmoved: float) -> None:
+    given = {"precision": "bf16", "steps": 1}
+    outcome, _, _ = trained(name, tmp_path / "run", given, splits=splits_for(name))
+    assert outcome.dev_loss_before == pytest.approx(unmoved, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["dpo", "kto"])
+def test_what_learns_from_judgments_shows_its_replies_on_the_way(tmp_path: Path, name: str) -> None:
+    data = splits_for(name)
+    trained(name, tmp_path / "run", {"sample_every": 1, "samples": 2, "sample_tokens": 4, "steps": 2}, splits=data)
+    samples = [json.loads(line) for line in (tmp_path / "run" / "samples.jsonl").read_text().splitlines()]
+    assert [one["step"] for one in samples] == [1, 1, 2, 2, 2, 2]  # each round, and once more at the end
+    assert all(one["prompt"].endswith("assistant\n") for one in samples)
+    asked = [data.dev[place].messages[0]["content"] for place in (0, 1, 2, 3)]
+    assert all(any(text in one["prompt"] for text in asked) for one in samples)
 
 
 @pytest.mark.parametrize("name", ["dpo", "kto"])

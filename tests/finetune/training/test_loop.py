@@ -154,8 +154,8 @@ def test_a_run_that_goes_on_is_measured_when_it_would_have_been(tmp_path: Path, 
         ((), "no example"),
         ((example(1),), "a single example"),
         ((Example(({"role": "user", "content": "a"},)),) * 3, "None of the 3 examples"),
-        ((replace(example(1), tools=()),) * 2, "None of the 2 examples"),
-        ((Example(({"role": "assistant", "content": "b"}, {"content": "x"})),) * 2, "not of the form"),
+        ((replace(example(1), tools=()), replace(example(2), tools=())), "None of the 2 examples"),
+        (tuple(Example(({"role": "assistant", "content": "b"}, {"content": x})) for x in "xy"), "not of the form"),
     ],
 )
 def test_data_that_nothing_can_be_learned_from_is_refused(tmp_path: Path, examples: Any, said: str) -> None:
@@ -165,14 +165,16 @@ def test_data_that_nothing_can_be_learned_from_is_refused(tmp_path: Path, exampl
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(("writer", "kind"), [("save_file", SafetensorError), ("torch.save", RuntimeError)])
+@pytest.mark.parametrize(
+    ("writer", "kind"), [("safetensors.torch.save_file", SafetensorError), ("torch.save", RuntimeError)]
+)
 def test_a_disk_that_fills_up_is_told_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: str, kind: type[Exception]
 ) -> None:
     def full(*_: object) -> None:
         raise kind("I/O error: No space left on device")
 
-    monkeypatch.setattr(f"finetune.training.loop.{writer}", full)
+    monkeypatch.setattr(writer, full)
     chosen = build("lora", job(tmp_path / "run"), OPTIONS | {"steps": 1})
     chosen.setup()
     with pytest.raises(StorageError, match="No space left"):
@@ -261,6 +263,29 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_losses_and_weights(tm
     assert losses(tmp_path / "killed") == expected
     one, other = (load_file(tmp_path / name / "adapter" / "adapter_model.safetensors") for name in ("whole", "killed"))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("recipe", ["full", "dpo", "kto", "prompt_tuning", "prefix_tuning"])
+def test_every_recipe_ends_with_the_same_losses_and_weights_however_often_it_is_killed(
+    tmp_path: Path, recipe: str
+) -> None:
+    whole = start(tmp_path / "whole", recipe, epochs=5)
+    whole.join()
+    assert whole.exitcode == 0
+    for more in (4, 3):  # after the first checkpoint, which is written at step 3, and after the second
+        child = start(tmp_path / "killed", recipe, epochs=5)
+        _wait_for_steps(tmp_path / "killed", child, more)
+        child.kill()
+        child.join()
+        assert child.exitcode == -signal.SIGKILL
+    assert latest(tmp_path / "killed" / "checkpoints") is not None
+    last = start(tmp_path / "killed", recipe, epochs=5)
+    last.join()
+    assert last.exitcode == 0
+    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+    (name,) = (path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").glob("*/*.safetensors"))
+    one, other = load_file(tmp_path / "whole" / name), load_file(tmp_path / "killed" / name)
+    assert one and all(torch.equal(one[part], other[part]) for part in one)
 
 
 def _wait_for_steps(folder: Path, child: Any, more: int) -> None:
