@@ -47,6 +47,11 @@ class ServedAdapter:
     note: str = ""
 
 
+def is_own(name: str) -> bool:
+    """Whether a `ServedAdapter` of that name is one of the user's, not the packaged one and not none."""
+    return bool(name) and not name.startswith(f"{PACKAGED}@")
+
+
 def choose_adapter(asked: str, model: Path, folder: Path | None, *, bundled: bool = False) -> ServedAdapter:
     """The adapter for a model.
 

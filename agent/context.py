@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SMALL_MODEL = "local:default"
 DEFAULT_CONTEXT = 8192  # tokens, for a model that does not say
+SMALL_PASSAGES = 160  # tokens of passages that a small model is shown, in training as in a chat
 MAX_QUOTE_CHARS = 400
 MIN_SENTENCE_WORDS = 3  # content words; shorter lines are captions and leftovers of markup
 
@@ -64,7 +65,7 @@ def budget_for(settings: Settings, model: BaseChatModel) -> Budget:
     return Budget(
         context=context,
         answer=answer,
-        passages=settings.knowledge.passage_tokens or (110 if small else min(4000, room // 2)),
+        passages=settings.knowledge.passage_tokens or (SMALL_PASSAGES if small else min(4000, room // 2)),
         history=settings.agent.history_tokens or (600 if small else min(8000, room // 3)),
         facts=60 if small else 400,
         small=small,
@@ -182,8 +183,11 @@ def _facts(facts: Sequence[str], limit: int, count: Callable[[str], int], notes:
 def _passages(material: Material, budget: Budget, count: Callable[[str], int], notes: list[str]) -> str:
     if not (material.relevant and material.passages):
         return ""
-    choose = _best_sentences if budget.small else _whole_passages
-    texts = choose(material, budget.passages, count)
+    if budget.small:
+        question = material.query or material.question
+        texts = nearest_sentences(question, material.passages, budget.passages, count)
+    else:
+        texts = _whole_passages(material, budget.passages, count)
     shown = sum(bool(text) for text in texts)
     if shown < len(texts):
         note = prompts.NOTE_SHOWN.format(shown=shown, found=len(texts), budget=budget.passages)
@@ -210,17 +214,27 @@ def _whole_passages(material: Material, limit: int, count: Callable[[str], int])
     return texts
 
 
-def _best_sentences(material: Material, limit: int, count: Callable[[str], int]) -> list[str]:
-    """From each passage the sentences nearest to the question, best first until the budget is spent."""
+def nearest_sentences(question: str, passages: Sequence[Passage], limit: int, count: Callable[[str], int]) -> list[str]:
+    """From each passage the sentences nearest to the question, best first until the budget is spent.
+
+    Args:
+        question: what they should be near to.
+        passages: the first ones before others.
+        limit: tokens of all of them.
+        count: tokens of a text.
+
+    Returns:
+        A text for each passage, in its own order; empty where none of its sentences is among them.
+    """
     chosen: dict[int, list[Span]] = {}
     used = 0
-    for index, span in ranked_sentences(material.query or material.question, material.passages):
-        passage = material.passages[index]
+    for index, span in ranked_sentences(question, passages):
+        passage = passages[index]
         cost = count(_unmarked(passage.text[span.start : span.end])) + 1
         if used + cost <= limit:
             used += cost
             chosen.setdefault(index, []).append(span)
-    return [_joined(passage.text, chosen.get(index, [])) for index, passage in enumerate(material.passages)]
+    return [_joined(passage.text, chosen.get(index, [])) for index, passage in enumerate(passages)]
 
 
 def ranked_sentences(question: str, passages: Sequence[Passage]) -> list[tuple[int, Span]]:

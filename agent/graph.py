@@ -173,9 +173,12 @@ class TurnNodes:
             verdicts=[Verdict(**item) for item in state.get("verdicts", [])],
         )
         offered = self._offered(state)
-        if prompt.nearest and not offered and not state.get("steps"):
-            speech.quote(prompt.nearest)
+        quotes = prompt.nearest if not offered and not state.get("steps") else None
+        if quotes and not deps.taught:
+            speech.quote(quotes)
         message = self._heard(speech, offered, prompt.messages)
+        if quotes and deps.taught and speech.is_unsupported:
+            speech.quote(quotes)
         steps = state.get("steps", 0) + 1
         update: TurnState = {
             "steps": steps,

@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from agent import prompts
-from agent.adapters import NONE, served_version
+from agent.adapters import NONE, is_own, served_version
 from agent.calls.delegation import delegate_with
 from agent.calls.remembering import ToolFacts
 from agent.calls.toolbox import limits_of, open_toolbox, policy_of
@@ -220,6 +220,7 @@ class Runtime:
             ledger=self.ledger,
             person=settings.agent.person,
             limits=limits_of(settings),
+            taught=is_own(getattr(self.model, "adapter_name", "")),
         )
         self.graph = build_graph(self.deps, self.checkpointer)
 

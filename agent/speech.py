@@ -67,6 +67,12 @@ class Speech:
         """Open the answer with the words of the documents that come closest to the question."""
         self._emit(self._stream.quote(*nearest))
 
+    @property
+    def is_unsupported(self) -> bool:
+        """Whether nothing of what the model said can be shown, and it was not that the documents do not say."""
+        said = self._raw.strip()
+        return self._strict and not self.cancelled and not self._stream.text.strip() and said != prompts.REFUSAL
+
     def listen(self, caller: Any, messages: list[AnyMessage], count: Callable[[str], int]) -> AIMessage:
         """Stream the call to its end or to the cancellation; the message holds what was generated."""
         whole: AIMessageChunk | None = None

@@ -188,6 +188,8 @@ class Dependencies:
         ledger: where calls with effects are entered; without one, none is run.
         person: whose session it is; approvals are bound to it.
         limits: what the tools may take in one turn.
+        taught: whether an adapter of the user's own answers, which was measured on the user's own questions: a small
+            model then speaks for itself, where another quotes the documents first.
     """
 
     model: BaseChatModel
@@ -208,5 +210,6 @@ class Dependencies:
     ledger: CallLedger | None = None
     person: str = "me"
     limits: ToolLimits = field(default_factory=ToolLimits)
+    taught: bool = False
     clock: Clock = field(default_factory=Clock)
     last_prompt: list[AnyMessage] = field(default_factory=list)

@@ -195,7 +195,7 @@ def _replied(chat: Any, adapter: str, item: EvaluationItem) -> _Reply:
     if item.kind in _ONLY_CALLS:
         options["max_tokens"] = 1  # of the answer, which follows where no tool is called: it is not measured
     bound = chat.bind_tools(list(item.tools), **options) if item.tools else chat.bind(**options)
-    messages = served_messages(item.messages)
+    messages = served_messages(item.messages, chat.get_num_tokens)
     reply = _Reply()
     for _ in range(MAX_STEPS):
         message: AIMessage = bound.invoke(messages)
@@ -234,7 +234,7 @@ def _likelihood(chat: Any, adapter: str, item: EvaluationItem) -> _Reply:
             "Only local: models report how likely a given text is.", fix=f"Leave out the suite {item.suite}."
         )
     text = str(item.expected["text"])
-    found = chat.log_probabilities(served_messages(item.messages), text, **_options(chat, adapter))
+    found = chat.log_probabilities(served_messages(item.messages, chat.get_num_tokens), text, **_options(chat, adapter))
     bits = -sum(found) / math.log(2) / byte_count(text)
     return _Reply(text, tokens=len(found), scores={"bits_per_byte": bits})
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from agent import prompts
+from agent.context import SMALL_PASSAGES, nearest_sentences
+from finetune.evaluation.answer_metrics import as_passages
 from finetune.schema import Message
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 
-def served_messages(messages: Sequence[Message]) -> list[BaseMessage]:
-    """LangChain messages of a conversation; passages are laid out beside the question they were found for.
+def served_messages(messages: Sequence[Message], count: Callable[[str], int]) -> list[BaseMessage]:
+    """LangChain messages of a conversation, laid out as a small model is served them.
 
-    Where it has no system message, it gets the one that the product gives to small models.
+    Beside a question stand the sentences of its passages that are nearest to it, no more than a chat would show.
+    Where there is no system message, it gets the one that the product gives to small models.
+
+    Args:
+        messages: the conversation.
+        count: tokens of a text, as the model counts them.
     """
     from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
@@ -40,7 +47,8 @@ def served_messages(messages: Sequence[Message]) -> list[BaseMessage]:
                     open_calls.remove(found)
                 served.append(ToolMessage(text, tool_call_id=found[0] if found else f"call_{place}", name=name or None))
             case _:
-                passages = "\n".join(message.get("passages", ()))
+                shown = nearest_sentences(text, as_passages(message.get("passages", ())), SMALL_PASSAGES, count)
+                passages = "\n".join(filter(None, shown))
                 laid_out = prompts.SENTENCES.format(question=text, passages=passages) if passages else text
                 served.append(HumanMessage(laid_out, additional_kwargs={"question": text}))
     if not any(message.type == "system" for message in served):

@@ -81,7 +81,7 @@ class Renderer:
     ) -> TokenSequence:
         """The choice among tools after some messages: `calls`, or "none" where there are none."""
         choice = ToolChoice.of(tools)
-        turns = decision_turns(choice, served_messages(before), self._control.__contains__)
+        turns = decision_turns(choice, served_messages(before, self._count), self._control.__contains__)
         schemas = {tool.name: tool.parameters for tool in choice.tools}
         reply = written([(call["name"], in_order(call["arguments"], schemas[call["name"]])) for call in calls])
         sequence = self._sequence(turns, reply, self._text(turns[:1]))
@@ -89,7 +89,7 @@ class Renderer:
 
     def answer(self, before: Sequence[Message], reply: str) -> TokenSequence:
         """The answer to some messages."""
-        turns = to_turns(served_messages(before), self._control.__contains__)
+        turns = to_turns(served_messages(before, self._count), self._control.__contains__)
         asked = turns[-1]["content"]
         beginning, about_passages = "", bool(before and before[-1].get("passages"))
         if _ASKED in asked and about_passages:
@@ -120,6 +120,9 @@ class Renderer:
             if self._tokenizer.id_to_token(ids[place]) in self._control:
                 return ids[: place + 1]
         return ids
+
+    def _count(self, text: str) -> int:
+        return len(self.tokens(text))
 
     def _text(self, turns: Turns, *, reply_follows: bool = False) -> str:
         return self._template.render(messages=turns, add_generation_prompt=reply_follows, bos_token="", eos_token="")

@@ -8,7 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from agent import adapters
-from agent.adapters import FILE, POINTER, ServedAdapter, base_fingerprint, choose_adapter, served_entries, write_json
+from agent.adapters import (
+    FILE,
+    POINTER,
+    ServedAdapter,
+    base_fingerprint,
+    choose_adapter,
+    is_own,
+    served_entries,
+    write_json,
+)
 from agent.config import ModelSettings, load_settings
 from agent.errors import ModelFileInvalid, ModelNotFound
 from agent.models.local import build
@@ -88,6 +97,12 @@ def test_the_promoted_adapter_comes_before_the_packaged_one(base, folder, packag
     expected = ServedAdapter((folder / "mine" / FILE,), f"mine@{digest[:12]}")
     assert choose_adapter("", base, folder, bundled=True) == expected
     assert choose_adapter("mine", base, folder) == expected
+
+
+def test_an_own_adapter_is_told_from_the_packaged_one(base, folder, packaged):
+    promote(folder, base, ("mine", keep(folder, "mine", base)))
+    own = choose_adapter("", base, folder, bundled=True)
+    assert [is_own(one.name) for one in (own, packaged, ServedAdapter())] == [True, False, False]
 
 
 def test_it_is_bound_to_its_base(base, folder, tmp_path, packaged):

@@ -322,6 +322,20 @@ def test_a_small_model_opens_with_the_words_of_the_documents() -> None:
     assert turn.model.said < 20
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Door of the house: painted blue.", "Door of the house: painted blue. [1]"),
+        ("Elephants love cake and fly kites.", "“The door of the house is painted blue.” [1]"),
+        (prompts.REFUSAL, prompts.REFUSAL),
+    ],
+)
+def test_a_small_model_that_the_user_taught_speaks_for_itself(said: str, shown: str) -> None:
+    state, events = Turn([said], budget=SMALL, taught=True).ask("What colour is the door of the house?")
+    assert state["answer"] == texts(events) == shown
+    assert state["raw_answer"] == said
+
+
 def test_a_small_model_is_not_asked_for_what_the_user_told() -> None:
     turn = Turn([], budget=SMALL, recall=lambda question: [Fact("f1", "my name is Ada", "now")])
     state, _ = turn.ask("What is my name?")

@@ -28,6 +28,9 @@ class ScriptedModel(BaseChatModel):
     def _llm_type(self) -> str:
         return "scripted"
 
+    def get_num_tokens(self, text: str) -> int:
+        return len(text.split())
+
     def bind_tools(self, tools: Any, **options: Any) -> Any:
         return self.bind(tools=tools, **options)
 

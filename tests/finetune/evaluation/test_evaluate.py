@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
+from agent.context import SMALL_PASSAGES, Budget, Material, build_prompt
 from agent.errors import ModelError, ModelFileInvalid, ModelNotFound, ServerUnreachable, StorageError
 from finetune.errors import EvaluationError
 from finetune.evaluation.evaluate import BLOCK, Contender, Progress, compare, evaluate, latency
 from finetune.evaluation.items import Evaluation, EvaluationItem, ItemResult
 from finetune.evaluation.report import differences, markdown, table
 from finetune.evaluation.served import served_messages
+from knowledge.schema import Passage
 from tests.finetune.evaluation.test_metrics import WEATHER
 from tests.finetune.evaluations import evaluation, item
 from tests.finetune.scripted_model import Reply, ScriptedModel
@@ -221,6 +223,13 @@ def test_what_cannot_be_evaluated() -> None:
         evaluate("local:/nowhere.gguf", "", [item("a")])
 
 
+BUILT = "Marshal Vauban built the citadel of Lille."
+
+
+def words(text: str) -> int:
+    return len(text.split())
+
+
 def test_items_as_the_product_serves_them() -> None:
     served = served_messages(
         (
@@ -229,14 +238,28 @@ def test_items_as_the_product_serves_them() -> None:
             {"role": "assistant", "content": "", "tool_calls": [{"name": "calculator", "arguments": {"e": "6*7"}}]},
             {"role": "tool", "name": "calculator", "content": "42"},
             {"role": "assistant", "content": "42"},
-            {"role": "user", "content": "Who built it?", "passages": ["Vauban built it.", "In 1700."]},
-        )
+            {"role": "user", "content": "Who built it?", "passages": [BUILT, "Bees make honey in summer."]},
+        ),
+        words,
     )
     assert [message.type for message in served] == ["system", "human", "ai", "tool", "ai", "human"]
     assert isinstance(served[2], AIMessage) and isinstance(served[3], ToolMessage)
     assert served[2].tool_calls[0]["id"] == served[3].tool_call_id
-    assert "Vauban built it.\nIn 1700." in str(served[5].content)
+    assert f"{BUILT}\nBees make honey in summer." in str(served[5].content)
     assert served[5].additional_kwargs["question"] == "Who built it?"
+
+
+def test_passages_are_shown_as_a_chat_with_a_small_model_shows_them() -> None:
+    question, texts = (
+        "Who built the **citadel**?",
+        (f"{BUILT} " + "It rains in Lille. " * 60, "# Bees\n\n- *honey* is sweet food"),
+    )
+    [_, shown] = served_messages(({"role": "user", "content": question, "passages": list(texts)},), words)
+    found = tuple(Passage(str(n), f"/{n}.md", text, 1, 1) for n, text in enumerate(texts))
+    budget = Budget(context=8192, answer=256, passages=SMALL_PASSAGES, history=0, facts=0, small=True)
+    chat = build_prompt(Material(question, found, relevant=True, searched=True), budget, words)
+    assert shown.content == chat.messages[-1].content
+    assert BUILT in str(shown.content) and words(str(shown.content)) < SMALL_PASSAGES + 20
 
 
 def test_latency_is_median_and_95th_percentile() -> None:

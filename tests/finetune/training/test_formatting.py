@@ -92,7 +92,7 @@ def asked(model, path, body):
 def served_prompt(model, messages, tools):
     """The token numbers that llama.cpp makes of a request of the product."""
     choice = ToolChoice.of(tools)
-    body = Exchange(served_messages(messages), {}, choice, model._is_control).next_request()
+    body = Exchange(served_messages(messages, model.get_num_tokens), {}, choice, model._is_control).next_request()
     text = asked(model, "/apply-template", {"messages": body["messages"]})["prompt"]
     return asked(model, "/tokenize", {"content": text, "parse_special": True, "add_special": True})["tokens"]
 
@@ -151,7 +151,7 @@ def test_the_end_of_the_turn_is_taught_and_is_the_last_token(renderer, tokenizer
 
 
 def test_questions_about_the_same_passages_share_them(renderer, tokenizer):
-    passages = ["A won the cup.", "B lost it."]
+    passages = ["Ada Lovelace won the silver cup.", "Charles Babbage lost the final match."]
     made = [Example((user(text, passages=passages), assistant("A"))) for text in ("Who won?", "When?")]
     first, second = (renderer.render(example)[0] for example in made)
     assert first.shared == second.shared > 20
@@ -183,7 +183,7 @@ def test_arguments_are_written_in_the_order_of_their_schema_at_every_depth():
 
 
 def test_the_question_alone_is_put_to_the_choice_of_tools():
-    [_, message] = served_messages([user("Who?", passages=["A."])])
+    [_, message] = served_messages([user("Who?", passages=["Ada wrote the first program."])], len)
     assert isinstance(message, HumanMessage) and message.additional_kwargs["question"] == "Who?"
 
 
