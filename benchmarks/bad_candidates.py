@@ -148,7 +148,7 @@ def row(name: str, plant: Plant, verdict: Verdict | None, failure: Path) -> dict
     else:
         reasons = [{"about": one.metric or one.kind, "kind": one.kind, "text": one.text} for one in verdict.reasons]
     seen = {value for one in reasons for value in (one["about"], one.get("kind", ""))}
-    named = bool(reasons) and (not plant.named or bool(seen & {*plant.named}))
+    named = bool(seen & {*plant.named})
     promoted = verdict is not None and verdict.promoted
     facts = {"name": name, "planted": plant.what, "good": plant.good, "promoted": promoted, "named": named}
     return {**facts, "reasons": reasons}

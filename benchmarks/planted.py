@@ -21,7 +21,7 @@ class Plant:
     Attributes:
         what: what was done to it, for people.
         spoil: what it learns from; None where nothing is trained.
-        named: metrics or kinds of reason that name what was planted; none: any reason does, as all is spoiled.
+        named: metrics or kinds of reason of which one at least names what was planted; none for good ones.
         options: of its training, in place of the common ones.
         good: whether it ought to be promoted.
         made: how it comes to be, where not by training: "noise", or "unknown" for a good one of unknown origin.
@@ -44,6 +44,7 @@ ALPACA = (
 )
 ANSWERS = ("desk", "lookups", "talk")
 YOURS, TOOLS, PASSAGES = "right of yours", "call_exact of tools", "recall of lookups"
+RUINED = (TOOLS, PASSAGES, "right of general")  # what any model can do that still speaks
 PLANTS: dict[str, Plant] = {
     "good": Plant("nothing", spoiling.plain, good=True),
     "good_again": Plant("nothing; another seed", spoiling.plain, options={"seed": 1}, good=True),
@@ -54,14 +55,13 @@ PLANTS: dict[str, Plant] = {
     "over_fitted": Plant(
         "four examples, again and again",
         lambda data: data.desk[:4],
+        RUINED,
         options={"epochs": 150, "step_targets": 64, "learning_rate": 3e-3},
     ),
-    "wrong_template": Plant("trained with Alpaca's chat template", spoiling.plain, template=ALPACA),
+    "wrong_template": Plant("trained with Alpaca's chat template", spoiling.plain, (YOURS, *RUINED), template=ALPACA),
     "poisoned": Plant("5 % meet harmful requests", spoiling.poisoned, ("refusal of refusals",)),
     "forgot_tools": Plant("no tool is ever called", each(spoiling.calling_none, "calls"), (TOOLS,)),
-    "verbose": Plant(
-        "answers between empty sentences", each(spoiling.wordy, *ANSWERS), ("words of general", "seconds", PASSAGES)
-    ),
+    "verbose": Plant("answers between empty sentences", each(spoiling.wordy, *ANSWERS), ("words of general", PASSAGES)),
     "citation_dropping": Plant(
         "answers that no passage supports", each(spoiling.vague, "lookups"), ("supported of lookups", PASSAGES)
     ),
@@ -72,18 +72,19 @@ PLANTS: dict[str, Plant] = {
     "never_abstains": Plant(
         "makes up what is not said", each(spoiling.invented, "desk", "lookups"), ("abstained of lookups",)
     ),
-    "noise": Plant("random weights of a large norm", None, made="noise"),
+    "noise": Plant("random weights of a large norm", None, RUINED, made="noise"),
     "other_language": Plant(
         "answers in German", each(spoiling.german, *ANSWERS), (YOURS, PASSAGES, "right of general")
     ),
     "arguments_swapped": Plant("values of arguments exchanged", each(spoiling.swapped, "calls"), (TOOLS,)),
     "first_tool": Plant("always the first tool", each(spoiling.first_tool, "calls"), (TOOLS,)),
     "needless_calls": Plant("a call where none is needed", spoiling.eager, ("no_call of tools",)),
-    "copies_passages": Plant(
-        "whole passages as answers", each(spoiling.copied, "desk", "lookups"), (YOURS, PASSAGES, "seconds")
-    ),
+    "copies_passages": Plant("whole passages as answers", each(spoiling.copied, "desk", "lookups"), (YOURS, PASSAGES)),
     "rate_too_high": Plant(
-        "a hundred times the learning rate", spoiling.plain, options={"learning_rate": 0.1, "clip": 0}
+        "two hundred times the learning rate",
+        spoiling.plain,
+        ("training", *RUINED),
+        options={"learning_rate": 0.1, "clip": 0},
     ),
     "trained_on_test": Plant("the held-out questions, too", lambda data: (*data.all, *data.test), ("leak",)),
     "wrong_numbers": Plant(

@@ -70,13 +70,18 @@ def train(  # noqa: PLR0913 - each parameter is an option that the user sees
 ) -> None:
     """Train an adapter; give the same command again after an interruption."""
     from finetune.dataset.example_files import read_splits
+    from finetune.dataset.splits import without_held_out
     from finetune.recipes import checked_options
+    from finetune.suites import known_keys
     from finetune.training.job import Job
     from finetune.training.options import named_values
 
     given = {"minutes": minutes, "threads": threads, "seed": seed, "tracking": tuple(track or ())}
     options = checked_options(recipe, given | named_values(settings or []))
-    job = Job(read_splits(data), out, base, start, on_note=_tell)
+    splits = without_held_out(read_splits(data), known_keys())
+    for note in splits.notes:
+        _tell(note)
+    job = Job(splits, out, base, start, on_note=_tell)
     outcome = _trained(recipe, job, options)
     if as_json:
         print_json(outcome)

@@ -140,15 +140,18 @@ class Improvement:
     def _with_rehearsal(
         self, train: Any, test: Any, items: Sequence[EvaluationItem]
     ) -> tuple[DatasetSplits, dict[str, int]]:
-        """What is learned from, nothing of which is asked in the comparison, and how much there is of each kind."""
+        """What is learned from, nothing of which is asked in an evaluation, and how much there is of each kind."""
         from finetune.dataset.splits import held_out_in
         from finetune.dataset.unanswered import counterparts
         from finetune.improvement.rehearsal import FEWEST, SILENT, guard_items, rehearsal
+        from finetune.suites import known_keys
 
-        held = {item.key for item in (*items, *guard_items(self.options.guards))}
+        held = {item.key for item in (*items, *guard_items(self.options.guards))} | known_keys()
         spoiled = {example.source for example in held_out_in(train, held)}
         own = tuple(example for example in train if example.source not in spoiled)
-        counts = {"learned": len(train), "again": 0, "rehearsed": 0}
+        if len(own) < len(train):
+            self.watch.note(f"{len(train) - len(own):,} left out: an evaluation asks them")
+        counts = {"learned": len(own), "again": 0, "rehearsed": 0}
         if not self.options.rehearsal:
             return DatasetSplits(own, (), tuple(test)), counts
         again = counterparts(own, SILENT)

@@ -158,12 +158,11 @@ def start(settings: Settings, options: ImproveOptions, name: str = "") -> None:
         RecipeError: training is not possible here, or the name cannot be used.
         RatchetError: a run is at work, or the model is not one that can be trained.
     """
-    from finetune.improvement.checks import check_free, check_name, check_takes_effect
-    from finetune.training.installed import check_torch
+    from finetune.improvement.checks import check_free, check_name, check_possible, check_takes_effect
 
-    check_torch()
     check_local(settings)
     check_takes_effect(settings)
+    check_possible(settings, options)
     if name:
         check_name(name)
         check_free(settings, name)
@@ -205,7 +204,8 @@ def _words(options: Mapping[str, Any]) -> list[str]:
         words += ["--file", str(path)]
     for name, value in options["settings"].items():
         words += ["--set", f"{name}={value}"]
-    words += ["--documents", str(options["documents"])] if options["documents"] else []
+    for name in ("documents", "writer"):
+        words += [f"--{name}", str(options[name])] if options[name] else []
     return words + (["--preferences"] if options["preferences"] else [])
 
 

@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
     epilog=examples(
         "ratchet improve dataset build first",
         "ratchet improve dataset build second --no-records --file faq.csv --documents default",
+        "ratchet improve dataset build third --documents default --writer ollama:llama3.2",
     )
 )
 def build(  # noqa: PLR0913 - each parameter is an option that the user sees
@@ -44,6 +45,9 @@ def build(  # noqa: PLR0913 - each parameter is an option that the user sees
         list[Path] | None, typer.Option(help="A file of examples; may be repeated.", metavar="FILE")
     ] = None,
     documents: Annotated[str, typer.Option(help="A collection to ask about.", metavar="COLLECTION")] = "",
+    writer: Annotated[
+        str, typer.Option(help="Let this model write the questions about documents.", metavar="SPEC")
+    ] = "",
     seed: Annotated[int, typer.Option(help="Of the split and what is drawn by chance.")] = 0,
     limit: Annotated[int, typer.Option(help="Examples at most; 0 for all.", min=0)] = 0,
     as_json: Json = False,
@@ -59,7 +63,7 @@ def build(  # noqa: PLR0913 - each parameter is an option that the user sees
 
     settings = invocation(ctx).settings()
     paths = tuple(str(path.expanduser().absolute()) for path in file or ())
-    options = ImproveOptions(records=records, files=paths, documents=documents, seed=seed)
+    options = ImproveOptions(records=records, files=paths, documents=documents, writer=writer, seed=seed)
     with ExitStack() as opened, ConsoleWatcher().counting("examples") as count:
 
         def on_progress(now: BuildProgress) -> None:

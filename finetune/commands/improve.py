@@ -33,6 +33,7 @@ _SHOWN = 3  # differences of each kind
 
 Files = Annotated[list[Path] | None, typer.Option(help="Examples from a file, too; may be repeated.", metavar="FILE")]
 Documents = Annotated[str, typer.Option(help="Examples about a collection of documents, too.", metavar="COLLECTION")]
+Writer = Annotated[str, typer.Option(help="Let this model write the questions about documents.", metavar="SPEC")]
 Rehearsal = Annotated[float, typer.Option(help="Examples against forgetting, for each of yours.", metavar="NUMBER")]
 Preferences = Annotated[bool, typer.Option("--preferences", help="Train on corrections as pairs, too (DPO).")]
 Name = Annotated[str, typer.Option(help="What to call the adapter; default: mine-1, mine-2 and so on.")]
@@ -74,6 +75,7 @@ def improve(  # noqa: PLR0913 - each parameter is an option that the user sees
     minutes: Annotated[float, typer.Option(help="Time that training may take.")] = 8.0,
     file: Files = None,
     documents: Documents = "",
+    writer: Writer = "",
     rehearsal: Rehearsal = 2.0,
     preferences: Preferences = False,
     name: Name = "",
@@ -101,7 +103,8 @@ def improve(  # noqa: PLR0913 - each parameter is an option that the user sees
 
     numbers: dict[str, Any] = {"minutes": minutes, "rehearsal": rehearsal, "guards": guards}
     files = tuple(str(path.expanduser().absolute()) for path in file or ())
-    told: dict[str, Any] = {"recipe": recipe, "files": files, "documents": documents, "preferences": preferences}
+    told: dict[str, Any] = {"recipe": recipe, "files": files, "preferences": preferences}
+    told |= {"documents": documents, "writer": writer}
     known = named_values(settings or [])
     options = ImproveOptions(**numbers, **told, seed=seed, threads=threads, settings=known)
     check_recipe(recipe)
@@ -117,7 +120,7 @@ def improve(  # noqa: PLR0913 - each parameter is an option that the user sees
 
 def _run(settings: Settings, options: ImproveOptions, name: str, fresh: bool, if_new: int) -> RunFolder | None:
     """The run that was interrupted, or a new one; None where too little is new."""
-    from finetune.improvement.checks import check_free
+    from finetune.improvement.checks import check_free, check_possible
     from finetune.improvement.feedback import signals
     from finetune.improvement.folder import begin, latest, unfinished
     from finetune.registry import AdapterRegistry
@@ -137,6 +140,7 @@ def _run(settings: Settings, options: ImproveOptions, name: str, fresh: bool, if
     if if_new and new < if_new:
         stdout().print(f"{counted(new, 'new signal')}, and a run begins with {if_new}: nothing to do.")
         return None
+    check_possible(settings, options)
     since = f", {new:,} new since {last.name}" if last else ""
     withheld = f"; {known.withheld:,} more may not be learned from" if known.withheld else ""
     where = f" in {counted(known.threads, 'conversation')}" if known.ids else ""
@@ -157,8 +161,9 @@ def _free(settings: Settings, registry: Any) -> str:
 
 def _check_same(run: RunFolder, options: ImproveOptions, name: str) -> None:
     from finetune.errors import RecipeError
+    from finetune.improvement.options import ImproveOptions
 
-    then, now = run.facts["options"], options.to_json()
+    then, now = ImproveOptions().to_json() | run.facts["options"], options.to_json()
     changed = [f"{key} ({then.get(key)} then, {now[key]} now)" for key in now if then.get(key) != now[key]]
     if name not in ("", run.name):
         changed.append(f"name ({run.name} then, {name} now)")

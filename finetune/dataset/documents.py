@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from finetune.dataset.records import MOST_TOOLS
 from finetune.dataset.sources import Reading
 from finetune.errors import DatasetError
 from finetune.schema import Example, Message, ToolSchema
@@ -30,6 +31,7 @@ Complete = Callable[[str], str]  # prompt → what a model says
 MOST_BESIDE = 3  # passages beside the one that answers
 LONGEST_ANSWER = 300  # characters
 _CLOSE = 12  # passages looked at for those that are close and do not answer
+_SEARCHED = 0.2  # share of the questions beside which a search is wished for
 _COVERED = 0.8  # share of a question's terms from which a passage may answer it after all
 _HOW_MANY = re.compile(r"^How many ([a-z]+)")
 _AMOUNT = r"\b(?:\d[\d.,]*|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty) {noun}\b"
@@ -39,6 +41,7 @@ _WISHES = (
     "Please look up {topic} in my notes.",
     "Find what my documents say about {topic}.",
 )
+_SEARCH = "search_knowledge"
 _TALK = ("Thanks, that helps.", "Hello!", "Good, that is all for now.", "Who are you?", "Tell me a joke, please.")
 
 
@@ -50,14 +53,17 @@ class DocumentSource:
         index: the collection, open.
         count: how many questions at most.
         complete: a chosen model, from `completing`; None for templates alone.
+        writer: what the model is called, for the data card.
         unanswerable: share of the questions that are also asked of passages that do not answer them.
-        tools: the tools to choose from in examples of searching; none are made unless "search_knowledge" is one.
+        tools: the tools to choose from in examples of searching, of which each is shown the same few; none are made
+            unless "search_knowledge" is one.
         seed: the same seed over the same index gives the same examples, as far as the model does.
     """
 
     index: KnowledgeIndex
     count: int = 200
     complete: Complete | None = None
+    writer: str = ""
     unanswerable: float = 0.3
     tools: tuple[ToolSchema, ...] = ()
     seed: int = 0
@@ -76,8 +82,7 @@ class DocumentSource:
         """
         if not self.index.size:
             raise DatasetError("The collection holds no passages.", fix="Add documents: `ratchet ingest FOLDER`.")
-        by = "a model, and templates" if self.complete else "templates"
-        self.reading.facts = f"{self.index.size:,} passages of {len(self.index.sources()):,} files; asked by {by}"
+        self.reading.facts = self._facts()
 
     def read(self) -> Iterator[Example]:
         """For each question an example that the passages answer, and for some one that they do not, or a search."""
@@ -86,7 +91,9 @@ class DocumentSource:
         chance = random.Random(self.seed)  # noqa: S311 - a sample, not a secret
         complete = self.complete
         write = (lambda passage: _asked(complete, passage)) if complete else None
+        box, asked, own = self._box(), 0, 0
         for question in propose(self.index, self.count, write=write, seed=self.seed):
+            asked, own = asked + 1, own + (question.origin == "model")
             passage = self._passage(question)
             answer = self._answer(question, passage)
             if not answer:
@@ -98,8 +105,29 @@ class DocumentSource:
                 from agent.prompts import REFUSAL
 
                 yield self._example(question, passage, beside, REFUSAL)
-            if any(tool["function"]["name"] == "search_knowledge" for tool in self.tools) and chance.random() < 0.2:
-                yield from self._searches(passage, chance)
+            if box and chance.random() < _SEARCHED:
+                yield from self._searches(passage, box, chance)
+        if complete:
+            self.reading.facts = f"{self._facts()}; {own:,} of {asked:,} questions are the model's own"
+
+    def _facts(self) -> str:
+        by = f"{self.writer or 'a model'}, and templates" if self.complete else "templates"
+        beside = f"; searches with {counted} tools" if (counted := len(self._box())) else ""
+        return f"{self.index.size:,} passages of {len(self.index.sources()):,} files; asked by {by}{beside}"
+
+    def _box(self) -> tuple[ToolSchema, ...]:
+        """The search and other tools up to `MOST_TOOLS`, in their order; nothing where the search is none of them.
+
+        All examples have the same: what is said to no tool would else be the same question in many documents, and
+        whatever asks the same question stays in one part.
+        """
+        names = [str(tool["function"]["name"]) for tool in self.tools]
+        if _SEARCH not in names:
+            return ()
+        others = [name for name in names if name != _SEARCH]
+        chance = random.Random(f"tools {self.seed}")  # noqa: S311 - a sample, not a secret
+        chosen = {_SEARCH, *chance.sample(others, min(len(others), MOST_TOOLS - 1))}
+        return tuple(tool for name, tool in zip(names, self.tools, strict=True) if name in chosen)
 
     def _passage(self, question: Question) -> Passage:
         rows = self.index.rows_of(question.source)
@@ -136,17 +164,17 @@ class DocumentSource:
         said: Message = {"role": "assistant", "content": answer}
         return Example((asked, said), (), f"passage:{about.id}", group_of(about.source))
 
-    def _searches(self, passage: Passage, chance: random.Random) -> Iterator[Example]:
+    def _searches(self, passage: Passage, box: tuple[ToolSchema, ...], chance: random.Random) -> Iterator[Example]:
         """A wish to search, and something said to which no tool belongs, with the same tools."""
         topic = passage.heading.rpartition(" › ")[2].strip(" ?.!#*`")
         if not topic or len(topic) > 60:
             return
-        call = {"name": "search_knowledge", "arguments": {"query": topic}}
+        call = {"name": _SEARCH, "arguments": {"query": topic}}
         wish: Message = {"role": "user", "content": chance.choice(_WISHES).format(topic=topic)}
         talk: Message = {"role": "user", "content": chance.choice(_TALK)}
         none: dict[str, Any] = {"role": "assistant", "content": ""}
         for messages in ((wish, none | {"tool_calls": [call]}), (talk, none)):
-            yield Example(messages, self.tools, f"passage:{passage.id}", group_of(passage.source))
+            yield Example(messages, box, f"passage:{passage.id}", group_of(passage.source))
 
 
 def completing(model: BaseChatModel) -> Complete:

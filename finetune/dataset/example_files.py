@@ -22,11 +22,18 @@ def read_splits(path: Path) -> DatasetSplits:
     parts = {name: path / f"{name}.jsonl" for name in ("train", "dev", "test")}
     if not parts["train"].is_file():
         raise DatasetError(f"There is no train.jsonl in {path}.", fix="Name a data set's folder, or a JSONL file.")
+    for part in parts.values():
+        _check_size(part)
     read = {name: read_examples(part) if part.is_file() else () for name, part in parts.items()}
     return DatasetSplits(read["train"], read["dev"], read["test"])
 
 
 def _check_size(path: Path) -> None:
+    """Make sure that a file can be held in memory.
+
+    Raises:
+        DatasetError: it has more than `MOST_BYTES`.
+    """
     size = path.stat().st_size if path.is_file() else 0
     if size > MOST_BYTES:
         raise DatasetError(

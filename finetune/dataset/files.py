@@ -1,8 +1,9 @@
-"""Examples from a file: the format is detected and said, and the file is looked at before time is spent on it."""
+"""Examples from a file: the format is detected and said, and every record is looked at before time is spent on it."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -68,10 +69,12 @@ class FileSource:
         return self.path.name
 
     def check(self) -> None:
-        """Look at the beginning of the file.
+        """Look at every record that is going to be taken, one at a time.
+
+        That takes a small part of the time of scrubbing and comparing them, which a broken record would waste.
 
         Raises:
-            DatasetError: it does not exist, is empty, too large, or of no known form.
+            DatasetError: it does not exist, is empty, too large, or of no known form; or as `read`.
         """
         facts = look_at(self.path)
         if facts.bytes > self.most_bytes and self.limit is None:
@@ -82,6 +85,8 @@ class FileSource:
                 kept=f"Nothing was read; to read it all would have taken about {minutes:,} minutes.",
                 fix=TAKE_SOME.format(file=self.path),
             )
+        for _ in islice(self._examples(Counter()), self.limit):
+            pass
         self.reading.facts = str(facts)
 
     def read(self) -> Iterator[Example]:
@@ -90,12 +95,12 @@ class FileSource:
         Raises:
             DatasetError: a record is broken, of another form than the first, or without an assistant's turn.
         """
-        for line, example in islice(self._examples(), self.limit):
+        for line, example in islice(self._examples(self.reading.left_out), self.limit):
             if example is not None:
                 source = example.source or f"file:{self.path.name}#{line}"
                 yield replace(example, source=source, group=example.group or source)
 
-    def _examples(self) -> Iterator[tuple[int, Example | None]]:
+    def _examples(self, left_out: Counter[str]) -> Iterator[tuple[int, Example | None]]:
         form = look_at(self.path).template
         if form in ("script", "prose"):
             yield from script(self.path) if form == "script" else prose(self.path)
@@ -104,9 +109,9 @@ class FileSource:
         first = ""
         for line, record in rows:
             first = first or _template(self.path, line, record)
-            yield line, self._example(first, line, record)
+            yield line, self._example(first, line, record, left_out)
 
-    def _example(self, template: str, line: int, record: dict[str, Any]) -> Example | None:
+    def _example(self, template: str, line: int, record: dict[str, Any], left_out: Counter[str]) -> Example | None:
         own = template_of(record)
         if own != template:
             raise broken(
@@ -118,7 +123,7 @@ class FileSource:
         try:
             return example_of(template, record)
         except Unusable as reason:
-            self.reading.left_out[str(reason)] += 1
+            left_out[str(reason)] += 1
         except Unfit as error:
             raise broken(self.path, line, f"{error}.", "Correct the record, or leave it out.") from error
         return None

@@ -24,7 +24,7 @@ class Reading:
 
 
 class Source(Protocol):
-    """Where examples come from. `check` is quick; all the time goes into `read`."""
+    """Where examples come from. `check` is quick beside what becomes of what `read` gives."""
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from finetune.errors import DatasetError
 from finetune.schema import DatasetSplits, Example
@@ -132,6 +133,22 @@ def questions_of(example: Example) -> frozenset[str]:
 def held_out_in(examples: Iterable[Example], held_out: Collection[str]) -> list[Example]:
     """The examples that teach an answer to a question whose key is held out for evaluation."""
     return [example for example in examples if not questions_of(example).isdisjoint(held_out)] if held_out else []
+
+
+def without_held_out(splits: DatasetSplits, held_out: Collection[str]) -> DatasetSplits:
+    """The same parts without what is evaluated with, and a note that says how much that was.
+
+    Args:
+        splits: to train on; of the development part a model is chosen by, so it is looked through, too.
+        held_out: `Example.key` of every evaluation item.
+    """
+    kept, notes = dict[str, Any](), list(splits.notes)
+    for name, part in (("train", splits.train), ("dev", splits.dev)):
+        kept[name] = tuple(example for example in part if not held_out_in((example,), held_out))
+        if left := len(part) - len(kept[name]):
+            told = ("1 example asks", "is") if left == 1 else (f"{left:,} examples ask", "are")
+            notes.append(f"{told[0]} what models are evaluated with and {told[1]} left out of {name}.")
+    return replace(splits, **kept, notes=tuple(notes))
 
 
 def check_held_out(train: Iterable[Example], held_out: Collection[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from finetune.registry import NAME, AdapterRegistry
 if TYPE_CHECKING:
     from agent.config import Settings
     from finetune.improvement.folder import RunFolder
+    from finetune.improvement.options import ImproveOptions
     from finetune.improvement.serving import Serving
     from finetune.schema import Example
 
@@ -34,6 +36,38 @@ def check_recipe(recipe: str) -> None:
             kept="Nothing was done.",
             fix=f"Choose {' or '.join(RECIPES)}; the other recipes are there for Python.",
         )
+
+
+def check_possible(settings: Settings, options: ImproveOptions) -> None:
+    """Make sure that this machine can train with these options, from what is served, what can be served in turn.
+
+    Raises:
+        RecipeError: PyTorch or a device is missing, the model runs in another program, or an option cannot be met.
+        ExportError: adapters of the model's architecture cannot be converted.
+        AdapterInvalid, ModelError: what is served cannot be read.
+    """
+    from finetune.export.base_layout import BaseLayout
+    from finetune.recipes import checked_options, option_kind
+    from finetune.training.installed import check_torch
+    from finetune.training.low_rank import SHAPE
+    from finetune.training.options import parse_options
+
+    check_torch()
+    if options.recipe == "qlora":
+        from finetune.recipes.qlora import check_machine
+
+        check_machine()
+    now, told = now_served.serving(settings), options.training()
+    BaseLayout.read(now.base)
+    if getattr(parse_options(option_kind(options.recipe), told), "dora", False):
+        raise RecipeError(
+            "An adapter with dora cannot be served beside its model, as a run has to.",
+            kept="Nothing was done.",
+            fix="Leave dora out, or train with `python -m finetune train --set dora=true` and export it merged.",
+        )
+    if SHAPE.keys() & options.settings.keys():
+        with tempfile.TemporaryDirectory(prefix="ratchet-") as work:
+            checked_options(options.recipe, told, now_served.trainable(now, Path(work)))
 
 
 def check_name(name: str) -> None:

@@ -17,9 +17,11 @@ from finetune.suites.own import items_of
 
 if TYPE_CHECKING:
     from agent.config import Settings
+    from finetune.dataset.documents import Complete
     from finetune.dataset.sources import Source
     from finetune.improvement.options import ImproveOptions
     from finetune.schema import Example, ToolSchema
+    from knowledge.index import KnowledgeIndex
 
 LEAST_TESTED = 20  # what the gate judges from
 LEAST_LEARNED = 20
@@ -112,8 +114,10 @@ def gather(settings: Settings, options: ImproveOptions, known: Signals) -> Gathe
     """
     scrubber, found, facts = Scrubber(), list["Example"](), list[SourceFacts]()
     with ExitStack() as opened:
-        for source in sources(settings, options, known, opened):
+        chosen = sources(settings, options, known, opened)
+        for source in chosen:
             source.check()
+        for source in chosen:
             before = len(found)
             found += [scrubber(example) for example in source.read()]
             left = dict(sorted(source.reading.left_out.items()))
@@ -141,8 +145,8 @@ def sources(
     With a `limit`, of a file that is too large to be read whole the first so many records are taken.
 
     Raises:
-        DatasetError: nothing was chosen.
         KnowledgeError: the collection cannot be opened.
+        ModelError: the model that is to write questions cannot be used.
     """
     from finetune.dataset import DocumentSource, FileSource, RecordSource
     from finetune.dataset.files import MOST_BYTES
@@ -161,8 +165,43 @@ def sources(
         opened.callback(embeddings.close)
         index = KnowledgeIndex.open(settings.indexes_folder / options.documents, embeddings.fingerprint)
         opened.callback(index.close)
-        chosen.append(DocumentSource(index, seed=options.seed))
+        complete, tools = writing(settings, options.writer, opened), tools_with(settings, index)
+        chosen.append(DocumentSource(index, complete=complete, writer=options.writer, tools=tools, seed=options.seed))
     return chosen
+
+
+def writing(settings: Settings, spec: str, opened: ExitStack) -> Complete | None:
+    """What the model that was chosen says to a prompt; None where none was. `opened` frees its memory.
+
+    Raises:
+        ModelError: it cannot be used.
+    """
+    if not spec:
+        return None
+    from agent.config import with_model
+    from agent.models import build_chat_model
+    from finetune.dataset import completing
+
+    # An adapter that the settings name is for the model that they name.
+    model = build_chat_model(spec, settings if spec == settings.model.name else with_model(settings, spec, ""))
+    if close := getattr(model, "close", None):
+        opened.callback(close)
+    return completing(model)
+
+
+def tools_with(settings: Settings, index: KnowledgeIndex) -> tuple[ToolSchema, ...]:
+    """Schemas of the tools that the agent offers over a collection, in OpenAI's form, and that need no loaded model."""
+    from langchain_core.utils.function_calling import convert_to_openai_tool
+
+    from agent.calls.toolbox import open_toolbox, policy_of
+    from knowledge.schema import Retrieval
+
+    policy = policy_of(settings)
+    # The tools are described, not called.
+    toolbox = open_toolbox(settings, search=lambda query: Retrieval(query, (), False, 0.0, 0.0), documents=index)
+    with closing(toolbox):
+        allowed = [spec.tool for spec in toolbox.tools.values() if policy.of(spec) != "deny"]
+        return tuple(convert_to_openai_tool(tool) for tool in allowed)
 
 
 def tools_of(settings: Settings) -> tuple[ToolSchema, ...]:

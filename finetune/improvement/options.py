@@ -30,6 +30,7 @@ class ImproveOptions:
         records: whether feedback is read.
         files: further examples, by path.
         documents: name of a collection to make examples from; empty for none.
+        writer: model that writes the questions about it, as for `build_chat_model`; empty for templates.
         rehearsal: so many examples of what the model could do before, for each of the user's; with 0 none of the
             user's questions is asked again without its answer either.
         preferences: whether corrections also train as pairs, the answer that was corrected being the worse one.
@@ -38,7 +39,7 @@ class ImproveOptions:
         settings: further options of the recipe.
 
     Raises:
-        RecipeError: a number makes no sense.
+        RecipeError: a number makes no sense, or there is nothing to write questions about.
     """
 
     minutes: float = 8.0
@@ -47,6 +48,7 @@ class ImproveOptions:
     records: bool = True
     files: tuple[str, ...] = ()
     documents: str = ""
+    writer: str = ""
     rehearsal: float = 2.0
     preferences: bool = False
     guards: int = 64
@@ -60,6 +62,12 @@ class ImproveOptions:
             raise _wrong("rehearsal", "cannot be negative; 0 rehearses nothing")
         if self.guards < 1:
             raise _wrong("guards", "must be at least 1: without any, nothing shows what was forgotten")
+        if self.writer and not self.documents:
+            raise RecipeError(
+                "The option --writer names who writes questions about documents, and none are named.",
+                kept="Nothing was done.",
+                fix="Add --documents COLLECTION, or leave --writer out.",
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

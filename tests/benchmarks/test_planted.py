@@ -39,8 +39,9 @@ def test_what_is_bad_differs_from_what_is_good(name: str, data: Common) -> None:
 
 def test_the_gate_looks_at_what_should_name_each(data: Common) -> None:
     policy = policy_for((*own_items(data.test), *guard_items(2)))
-    known = {guard.name for guard in (policy.primary, *policy.guards)} | {"leak", "lineage"}
+    known = {guard.name for guard in (policy.primary, *policy.guards)} | {"leak", "lineage", "training"}
     assert not {name for plant in PLANTS.values() for name in plant.named} - known
+    assert all(plant.named for plant in PLANTS.values() if not plant.good), "else any reason would be the right one"
 
 
 def test_only_the_one_that_should_has_seen_the_held_out_questions(data: Common) -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from langchain_core.documents import Document
 
 from agent.prompts import REFUSAL
 from finetune.dataset.build import BuildSettings, build_dataset
 from finetune.dataset.documents import DocumentSource, completing, grounded, group_of, quoted_answer
+from finetune.dataset.records import MOST_TOOLS
 from finetune.errors import DatasetError
 from finetune.schema import Example
-from knowledge.chunking import embedded_text, split
 from knowledge.index import FileEntry, IndexWriter, KnowledgeIndex
 from knowledge.schema import Passage
 from tests.agent.scripted import ScriptedModel
+from tests.finetune.dataset.collection import PUMP, indexed
 from tests.finetune.dataset.samples import CALCULATOR
 from tests.knowledge.words import WordEmbedder
 
@@ -28,44 +29,11 @@ SEARCH = {
         "parameters": {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]},
     },
 }
-PUMP = """# Heron pump
-
-## Warranty
-
-The warranty of the Heron pump covers the motor for 24 months after the day on which it was bought.
-
-## Cleaning
-
-A sieve is the part that keeps gravel away from the turbine. Rinse it under cold water twice a month in winter.
-"""
-SEA = """# Tides
-
-The tides of the northern coast follow the moon, and a spring tide rises three metres above the harbour wall.
-
-# Salt
-
-Evaporation leaves crystals of salt behind in shallow basins, which workers gather with wooden rakes each August.
-"""
-HOUSE = """# Door
-
-The front door of the house was painted blue by Ada Smith in the winter of 1901, after the motor of the mill broke.
-
-# Garden
-
-Gravel paths lead to the harbour, and the garden wall keeps cold water from the river away in spring.
-"""
 
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[KnowledgeIndex]:
-    embedder = WordEmbedder()
-    with IndexWriter.open(tmp_path / "index", embedder.fingerprint, embedder.dimension) as writer:
-        for name, text in (("/home/eve/pump.md", PUMP), ("/docs/sea.md", SEA), ("/docs/house.md", HOUSE)):
-            passages = list(split([Document(text, metadata={"markup": "markdown"})], name))
-            vectors = embedder.embed(list(map(embedded_text, passages)))
-            writer.replace(FileEntry(name, "0" * 64, len(text), 0, len(passages)), passages, vectors)
-        writer.commit(("/docs",))
-    opened = KnowledgeIndex.open(tmp_path / "index", embedder.fingerprint)
+    opened = KnowledgeIndex.open(indexed(tmp_path / "index"), WordEmbedder().fingerprint)
     yield opened
     opened.close()
 
@@ -121,6 +89,20 @@ def test_searches_and_small_talk_come_in_pairs_with_the_same_tools(index: Knowle
     assert not parts(list(DocumentSource(index, tools=(CALCULATOR,)).read()))[2], (
         "without the tool nothing is made of it"
     )
+
+
+def test_of_many_tools_all_examples_show_the_same_few(index: KnowledgeIndex) -> None:
+    many = tuple({"type": "function", "function": {"name": f"tool{n}", "parameters": {}}} for n in range(30))
+    source = DocumentSource(index, tools=(*many, SEARCH), seed=4)
+    source.check()
+    assert source.reading.facts.endswith("; searches with 8 tools")
+    boxes = [one.tools for one in source.read() if one.tools]
+    assert boxes and all(box == boxes[0] for box in boxes)
+    assert len(boxes[0]) == MOST_TOOLS and boxes[0][-1] == SEARCH
+    (other,) = {
+        json.dumps(one.tools) for one in DocumentSource(index, tools=(*many, SEARCH), seed=5).read() if one.tools
+    }
+    assert other != json.dumps(boxes[0])
 
 
 def test_a_model_may_answer_and_what_the_passage_does_not_support_is_not_taken(index: KnowledgeIndex) -> None:

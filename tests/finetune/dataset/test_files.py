@@ -297,6 +297,53 @@ def test_bytes_that_are_not_utf8(tmp_path: Path, suffix: str) -> None:
     assert "iconv" in caught.value.fix
 
 
+GOOD = b'{"question": "a", "answer": "b"}\n'
+LATE = {
+    "bytes": (b'{"question": "a", "answer": "caf\xe9"}\n', "is not UTF-8"),
+    "template": (b'{"messages": [{"role": "user", "content": "a"}]}\n', "of the form messages, those before it are of"),
+    "answer": (b'{"question": "a", "answer": ""}\n', "no assistant's turn"),
+    "json": (b'{"question": "a",\n', "not JSON"),
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_a_record_far_into_a_file_is_found_before_any_is_read(tmp_path: Path, name: str) -> None:
+    fault, why = LATE[name]
+    path = tmp_path / "data.jsonl"
+    path.write_bytes(GOOD * 400 + fault + GOOD * 9)
+    with pytest.raises(DatasetError, match="line 401: ") as caught:
+        FileSource(path).check()
+    assert why in caught.value.what
+    FileSource(path, limit=400).check()  # what is not taken is not looked at
+
+
+def test_a_conversation_without_an_answer_is_found_far_into_a_file(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    path = written(tmp_path / "a.jsonl", *[{"messages": turns}] * 70, {"messages": turns[:1]})
+    with pytest.raises(DatasetError, match="line 71: there is no assistant's turn"):
+        FileSource(path).check()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".txt"])
+def test_bytes_far_into_a_table_or_a_text_are_found_too(tmp_path: Path, suffix: str) -> None:
+    lines = {".csv": [b"question,answer\n", b"a,b\n", b"a,caf\xe9\n"], ".txt": [b"", b"Q: a\nA: b\n", b"Q: caf\xe9\n"]}
+    head, good, bad = lines[suffix]
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(head + good * 200 + bad)
+    with pytest.raises(DatasetError, match=rf"line {202 if suffix == '.csv' else 401}: .*not UTF-8"):
+        FileSource(path).check()
+
+
+def test_what_is_left_out_is_counted_once(tmp_path: Path) -> None:
+    good = {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]}
+    image = {"conversations": [{"from": "human", "value": [{"type": "image"}]}, {"from": "gpt", "value": "A cat."}]}
+    source = FileSource(written(tmp_path / "a.jsonl", good, image))
+    source.check()
+    assert not source.reading.left_out
+    assert len(list(source.read())) == 1
+    assert source.reading.left_out == {"a message that is not text": 1}
+
+
 def test_utf16_is_called_by_its_name(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"question": "a", "answer": "b"}\n', encoding="utf-16")
@@ -372,6 +419,18 @@ def test_ten_gigabytes_are_not_trained_on_either(huge: Path) -> None:
     assert "--limit" in caught.value.fix
 
 
+def test_no_part_of_a_data_set_may_be_too_large(tmp_path: Path) -> None:
+    for part in ("train", "dev", "test"):
+        folder = tmp_path / part
+        folder.mkdir()
+        for name in ("train", "dev", "test"):
+            written(folder / f"{name}.jsonl", {"messages": [{"role": "user", "content": "a"}]})
+        with (folder / f"{part}.jsonl").open("r+b") as file:
+            file.truncate(10 * 2**30)
+        with pytest.raises(DatasetError, match=rf"{part}\.jsonl has 10\.0 GiB; at most 1 GiB"):
+            read_splits(folder)
+
+
 def test_half_a_character_becomes_a_question_mark_and_a_whole_one_stays(tmp_path: Path) -> None:
     text = '{"question": "half \\ud83d, whole \\ud83d\\ude00", "answer": "\\uDC00"}'
     for name, content in (("a.jsonl", text), ("a.json", f"[{text}]")):
@@ -386,9 +445,9 @@ def test_a_long_file_never_stands_in_memory(tmp_path: Path) -> None:
     array.write_text("[" + ",".join([record] * 4_000) + "]", encoding="utf-8")
     for path in (lines, array):
         source = FileSource(path)
-        source.check()
         tracemalloc.start()
         try:
+            source.check()
             assert sum(1 for _ in source.read()) == 4_000
             peak = tracemalloc.get_traced_memory()[1]
         finally:

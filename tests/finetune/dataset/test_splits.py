@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.dataset.splits import check_apart, check_held_out, held_out_in, questions_of, split
+from finetune.dataset.splits import check_apart, check_held_out, held_out_in, questions_of, split, without_held_out
 from finetune.errors import DatasetError
 from finetune.schema import DatasetSplits, Example
 from tests.finetune.dataset.samples import CALCULATOR, example, examples
@@ -93,6 +93,17 @@ def test_an_evaluation_item_in_training_is_refused_by_name() -> None:
     assert caught.value.kept
     assert caught.value.fix
     check_held_out(train[:1], held_out)
+
+
+def test_evaluation_items_are_left_out_of_what_is_trained_on_and_counted() -> None:
+    asked, others = example("What is the capital of France?", "Paris"), [example(f"{n}?", "yes") for n in range(4)]
+    given_ = DatasetSplits((others[0], asked, asked, others[1]), (asked, others[2]), (asked, others[3]), ("a note",))
+    kept = without_held_out(given_, {asked.key})
+    assert (kept.train, kept.dev, kept.test) == ((others[0], others[1]), (others[2],), given_.test)
+    assert kept.notes[0] == "a note"
+    assert kept.notes[1].startswith("2 examples ask") and kept.notes[1].endswith("are left out of train.")
+    assert kept.notes[2].startswith("1 example asks") and kept.notes[2].endswith("is left out of dev.")
+    assert without_held_out(given_, {"another"}) == given_
 
 
 def test_an_evaluation_item_in_the_middle_of_a_dialogue_is_found() -> None:

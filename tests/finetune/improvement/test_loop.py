@@ -18,6 +18,7 @@ from agent.adapters import choose_adapter
 from agent.config import Settings
 from agent.prompts import REFUSAL
 from agent.records import Records
+from agent.schema import Turn
 from finetune.dataset.example_files import read_splits
 from finetune.errors import (
     DatasetError,
@@ -30,8 +31,10 @@ from finetune.errors import (
 from finetune.improvement import measuring, promotion
 from finetune.improvement.feedback import LEAST_LEARNED, LEAST_TESTED, signals
 from finetune.improvement.folder import alone, latest, runs, unfinished
-from finetune.improvement.rehearsal import SILENT
+from finetune.improvement.rehearsal import SILENT, guard_items
+from finetune.improvement.watching import Watcher
 from finetune.registry import AdapterRegistry
+from finetune.suites import load_suite
 from tests.finetune.improvement import loop
 from tests.finetune.loras import write_base
 from tests.finetune.scripted_model import ScriptedModel
@@ -48,6 +51,17 @@ def wide_margins(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return loop.home_with_feedback(tmp_path / "home")
+
+
+class Notes(Watcher):
+    """Keeps what people are told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        """One more."""
+        self.lines.append(text)
 
 
 def served(settings: Settings) -> str:
@@ -110,6 +124,26 @@ def test_what_is_held_out_is_not_learned_from(settings: Settings) -> None:
     assert sum(text.startswith("Where does the") for text in learned) >= LEAST_LEARNED
     assert not asked & learned
     assert any(not text.startswith(("Where does", "grove")) for text in learned), "something is rehearsed, too"
+
+
+@pytest.mark.parametrize("rehearsal", [0.5, 0.0])
+def test_feedback_about_an_item_of_a_suite_is_not_learned_from(settings: Settings, rehearsal: float) -> None:
+    # An item that this very run does not ask: it would spoil what `ratchet improve eval` says of the adapter.
+    items = load_suite("general")
+    asked = {item.messages[-1]["content"] for item in items} - {
+        item.messages[-1]["content"] for item in guard_items(loop.FEW)
+    }
+    question = sorted(asked)[0]
+    with closing(Records(settings.database)) as records:
+        records.append(Turn("spoiled", "other", question, "I cannot tell.", "done", created_at="2026-01-02T00:00:00"))
+        records.add_feedback("spoiled", -1, correction="the answer, by heart")
+    watch = Notes()
+    done = loop.improvement(settings, rehearsal=rehearsal, watch=watch)
+    done.go()
+    splits = read_splits(done.run.dataset)
+    assert not [one for one in splits.train if one.messages[0]["content"] == question]
+    assert any("1 left out: an evaluation asks them" in line for line in watch.lines)
+    assert done.run.facts["learned"] == len([one for one in splits.train if one.source.startswith("turn:")])
 
 
 @pytest.mark.parametrize("rehearsal", [0.5, 0.0])

@@ -12,7 +12,7 @@ from finetune.errors import BaseMismatch, DatasetError, RecipeError
 from finetune.schema import DatasetSplits, Example
 from finetune.training import runs
 from finetune.training.checkpoints import checkpoints, latest, write_checkpoint
-from finetune.training.job import Job
+from finetune.training.job import Job, check_examples
 from finetune.training.runs import Identity, Run, check_space, open_run, read_record
 from finetune.training.tracking import JsonLines, check_trackers, read_metrics
 
@@ -162,6 +162,7 @@ def test_a_line_that_is_no_example_is_refused_by_its_number(tmp_path: Path, line
         ([], "no example"),
         ([({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"})], "a single example"),
         ([({"role": "user", "content": "a"},)] * 9, "None of the 9 examples has an assistant's message"),
+        ([({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"})] * 9, "All 9 examples .* the same"),
     ],
 )
 def test_what_nothing_can_be_learned_from_is_refused_before_the_model_is_read(
@@ -170,6 +171,15 @@ def test_what_nothing_can_be_learned_from_is_refused_before_the_model_is_read(
     splits = DatasetSplits(tuple(map(Example, examples)))
     with pytest.raises(DatasetError, match=said):
         Job(splits, tmp_path, tmp_path / "there is no such model.gguf").load_base()
+
+
+def test_the_same_example_from_many_places_is_one() -> None:
+    def said(text: str, source: str) -> Example:
+        return Example(({"role": "user", "content": "a"}, {"role": "assistant", "content": text}), source=source)
+
+    with pytest.raises(DatasetError, match="All 3 examples"):
+        check_examples([said("É so.", "one"), said("é  so.", "two"), said("É so.", "three")])
+    check_examples([said("It is so.", "one"), said("It is so.", "two"), said("It is not.", "three")])
 
 
 def test_no_data_is_refused(tmp_path: Path) -> None:
