@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 SMALL_MODEL = "local:default"
 DEFAULT_CONTEXT = 8192  # tokens, for a model that does not say
-SMALL_PASSAGES = 160  # tokens of passages that a small model is shown, in training as in a chat
 MAX_QUOTE_CHARS = 400
 MIN_SENTENCE_WORDS = 3  # content words; shorter lines are captions and leftovers of markup
 
@@ -65,7 +64,7 @@ def budget_for(settings: Settings, model: BaseChatModel) -> Budget:
     return Budget(
         context=context,
         answer=answer,
-        passages=settings.knowledge.passage_tokens or (SMALL_PASSAGES if small else min(4000, room // 2)),
+        passages=settings.knowledge.passage_tokens or (prompts.SMALL_PASSAGES if small else min(4000, room // 2)),
         history=settings.agent.history_tokens or (600 if small else min(8000, room // 3)),
         facts=60 if small else 400,
         small=small,

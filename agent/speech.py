@@ -70,8 +70,15 @@ class Speech:
     @property
     def is_unsupported(self) -> bool:
         """Whether nothing of what the model said can be shown, and it was not that the documents do not say."""
-        said = self._raw.strip()
-        return self._strict and not self.cancelled and not self._stream.text.strip() and said != prompts.REFUSAL
+        return self._is_silent and not self.cancelled and not self._holds_back
+
+    @property
+    def _is_silent(self) -> bool:
+        return self._strict and not self._stream.text.strip()
+
+    @property
+    def _holds_back(self) -> bool:
+        return self._raw.strip().startswith(prompts.REFUSAL.rstrip("."))
 
     def listen(self, caller: Any, messages: list[AnyMessage], count: Callable[[str], int]) -> AIMessage:
         """Stream the call to its end or to the cancellation; the message holds what was generated."""
@@ -153,8 +160,9 @@ class Speech:
     def remarks(self, status: str, limit: int) -> list[str]:
         """What has to be said about the answer's support and completeness."""
         stream, notes = self._stream, []
-        if stream.withheld:
-            notes.append(prompts.NOTE_WITHHELD.format(count=stream.withheld))
+        withheld = stream.withheld - (self._is_silent and self._holds_back)  # the refusal will be the answer
+        if withheld:
+            notes.append(prompts.NOTE_WITHHELD.format(count=withheld))
         elif self._passages and stream.sentences and not stream.supported:
             notes.append(prompts.NOTE_UNSUPPORTED)
         elif self._passages and stream.supported < stream.sentences:

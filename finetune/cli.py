@@ -77,7 +77,7 @@ def train(  # noqa: PLR0913 - each parameter is an option that the user sees
     from finetune.training.options import named_values
 
     given = {"minutes": minutes, "threads": threads, "seed": seed, "tracking": tuple(track or ())}
-    options = checked_options(recipe, given | named_values(settings or []))
+    options = checked_options(recipe, given | named_values(settings or []), start)
     splits = without_held_out(read_splits(data), known_keys())
     for note in splits.notes:
         _tell(note)

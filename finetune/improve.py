@@ -25,7 +25,7 @@ from finetune.dataset.example_files import read_splits
 from finetune.errors import DatasetError, ExportError, TooLittleFeedback
 from finetune.improvement import serving as now_served
 from finetune.improvement.checks import check_base, check_consent, check_takes_effect
-from finetune.improvement.feedback import LEAST_LEARNED, LEAST_TESTED, check_enough, gather, signals
+from finetune.improvement.feedback import LEAST_LEARNED, LEAST_TESTED, Gathered, check_enough, gather, signals
 from finetune.improvement.folder import RunFolder, runs
 from finetune.improvement.holdout import earlier_runs, hold_out
 from finetune.improvement.measuring import lineage_of, most_measured, own_items, policy_for, results_file
@@ -117,7 +117,7 @@ class Improvement:
             return
         self._stage("gather")
         known = signals(self.settings.database)
-        gathered = gather(self.settings, self.options, known)
+        gathered = self._unspoiled(gather(self.settings, self.options, known))
         for line in gathered.facts:
             self.watch.note(line)
         check_enough(gathered, known)
@@ -137,26 +137,32 @@ class Improvement:
         )
         self.run.note("build", dataset=folder, signals=list(known.ids), held_out=len(items), **counts)
 
+    @staticmethod
+    def _unspoiled(gathered: Gathered) -> Gathered:
+        """Without what any suite asks: learned by heart, it would spoil every figure of it."""
+        from finetune.dataset.splits import without_held_out
+        from finetune.suites import known_keys
+
+        kept = without_held_out(DatasetSplits(gathered.examples), known_keys()).train
+        left = len(gathered.examples) - len(kept)
+        dropped = gathered.dropped | ({"asked in an evaluation": left} if left else {})
+        return replace(gathered, examples=kept, dropped=dropped)
+
     def _with_rehearsal(
         self, train: Any, test: Any, items: Sequence[EvaluationItem]
     ) -> tuple[DatasetSplits, dict[str, int]]:
         """What is learned from, nothing of which is asked in an evaluation, and how much there is of each kind."""
-        from finetune.dataset.splits import held_out_in
+        from finetune.dataset.splits import without_held_out
         from finetune.dataset.unanswered import counterparts
         from finetune.improvement.rehearsal import FEWEST, SILENT, guard_items, rehearsal
         from finetune.suites import known_keys
 
         held = {item.key for item in (*items, *guard_items(self.options.guards))} | known_keys()
-        spoiled = {example.source for example in held_out_in(train, held)}
-        own = tuple(example for example in train if example.source not in spoiled)
-        if len(own) < len(train):
-            self.watch.note(f"{len(train) - len(own):,} left out: an evaluation asks them")
+        own = without_held_out(DatasetSplits(tuple(train)), held).train
         counts = {"learned": len(own), "again": 0, "rehearsed": 0}
         if not self.options.rehearsal:
             return DatasetSplits(own, (), tuple(test)), counts
-        again = counterparts(own, SILENT)
-        asked = {example.key for example in held_out_in(again, held)}
-        again = [example for example in again if example.key not in asked]
+        again = without_held_out(DatasetSplits(tuple(counterparts(own, SILENT))), held).train
         rehearsed = rehearsal(max(FEWEST, round(len(own) * self.options.rehearsal)), self.options.seed, held)
         counts |= {"again": len(again), "rehearsed": len(rehearsed)}
         return DatasetSplits((*own, *again, *rehearsed), (), tuple(test)), counts

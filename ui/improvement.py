@@ -162,7 +162,8 @@ def start(settings: Settings, options: ImproveOptions, name: str = "") -> None:
 
     check_local(settings)
     check_takes_effect(settings)
-    check_possible(settings, options)
+    if (run := unfinished(settings.home)) is None or not run.has("train"):
+        check_possible(settings, options)
     if name:
         check_name(name)
         check_free(settings, name)

@@ -16,6 +16,7 @@ from agent.cli.exit_codes import examples
 from agent.cli.output import err, foreign, print_json, shown_path
 from agent.cli.output import out as stdout
 from agent.cli.seam import Json, invocation
+from agent.errors import ModelFileInvalid
 
 if TYPE_CHECKING:
     from agent.config import Settings
@@ -26,7 +27,7 @@ FORMATS = ("gguf", "peft", "merged", "ollama", "checkpoint")
 _FINE = ("F32", "F16", "Q8_0")  # other blocks round so much that answers may well differ
 _QUESTIONS, _TOKENS = 8, 16  # that a merged model is compared by, and tokens of each answer
 _ALIKE = 0.6  # share that must agree: a mistake in merging leaves next to none
-_SEED = 7_000_033  # of questions that no training has seen
+SEED = 7_000_033  # of questions that no training has seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,10 @@ def _compared_with_gguf(asked: _Export, files: Path) -> str:
         return NOT_ASKED
     if missing := why_not_comparable():
         return missing
-    return check_conversion(asked.base, files, asked.folder / FILE, lookups(_SEED, _QUESTIONS))
+    try:
+        return check_conversion(asked.base, files, asked.folder / FILE, lookups(SEED, _QUESTIONS))
+    except ModelFileInvalid as error:  # llama.cpp reads it all the same
+        return f"not compared: {error.what.rstrip('.')}"
 
 
 def _merged(asked: _Export, files: Path) -> dict[str, Any]:
@@ -258,8 +262,11 @@ def _compared(asked: _Export, files: Path, required: bool) -> dict[str, Any]:
     from finetune.improvement.training import prompts_of
     from finetune.training.base_model import load_base
 
-    loaded = load_base(asked.base, asked.settings.models_folder)
-    prompts = prompts_of(loaded, lookups(_SEED, _QUESTIONS))
+    try:
+        loaded = load_base(asked.base, asked.settings.models_folder)
+    except ModelFileInvalid as error:  # llama.cpp reads it all the same
+        return {"compared": f"not compared: {error.what.rstrip('.')}"}
+    prompts = prompts_of(loaded, lookups(SEED, _QUESTIONS))
     return _agreement(check_answers(loaded, files, (asked.target, None), prompts, tokens=_TOKENS), required)
 
 
@@ -268,7 +275,7 @@ def check_merged(served: tuple[Path, Path], merged: Path) -> Agreement:
     from finetune.default.lookups import lookups
     from finetune.export.check import check_merged as check
 
-    asked = [example.messages[0] for example in lookups(_SEED, _QUESTIONS)]
+    asked = [example.messages[0] for example in lookups(SEED, _QUESTIONS)]
     return check(served, merged, ["\n\n".join([one["content"], *one["passages"]]) for one in asked])
 
 
@@ -300,7 +307,7 @@ def _checkpoint_answers(asked: _Export, files: Path) -> Agreement:
 
     base, folder = asked.base, asked.settings.models_folder
     merged = load_base(base, folder, asked.target)
-    prompts = prompts_of(merged, lookups(_SEED, _QUESTIONS))
+    prompts = prompts_of(merged, lookups(SEED, _QUESTIONS))
     if asked.gguf:
         return check_answers(merged, None, (base, asked.gguf), prompts, tokens=_TOKENS)
     return check_checkpoint(load_base(base, folder), files, merged, prompts, tokens=_TOKENS)

@@ -12,9 +12,9 @@ import typer
 from agent.cli.output import foreign, print_json
 from agent.cli.output import out as stdout
 from agent.cli.seam import Json, invocation
+from finetune.commands.exporting import SEED
 
 _QUESTIONS = 10  # that both runtimes are asked
-_SEED = 7_000_033  # of questions that no training has seen
 
 
 def import_adapter(
@@ -97,6 +97,6 @@ def compared(source: Path, base: Path, wanted: bool = True) -> str:
         if missing := why_not_comparable():
             return missing
         try:
-            return check_conversion(base, work, work / FILE, lookups(_SEED, _QUESTIONS))
+            return check_conversion(base, work, work / FILE, lookups(SEED, _QUESTIONS))
         except ModelFileInvalid as error:  # of the base, which llama.cpp may read all the same
             return f"not compared: {error.what.rstrip('.')}"

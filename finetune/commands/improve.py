@@ -131,6 +131,8 @@ def _run(settings: Settings, options: ImproveOptions, name: str, fresh: bool, if
         open_run = None
     if open_run is not None:
         _check_same(open_run, options, name)
+        if not open_run.has("train"):
+            check_possible(settings, options)
         err().print(foreign(f"Going on with {open_run.name}, which was interrupted."))
         return open_run
     if name:

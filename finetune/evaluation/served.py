@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from agent import prompts
-from agent.context import SMALL_PASSAGES, nearest_sentences
+from agent.context import nearest_sentences
 from finetune.evaluation.answer_metrics import as_passages
 from finetune.schema import Message
 
@@ -47,7 +47,8 @@ def served_messages(messages: Sequence[Message], count: Callable[[str], int]) ->
                     open_calls.remove(found)
                 served.append(ToolMessage(text, tool_call_id=found[0] if found else f"call_{place}", name=name or None))
             case _:
-                shown = nearest_sentences(text, as_passages(message.get("passages", ())), SMALL_PASSAGES, count)
+                found = as_passages(message.get("passages", ()))
+                shown = nearest_sentences(text, found, prompts.SMALL_PASSAGES, count)
                 passages = "\n".join(filter(None, shown))
                 laid_out = prompts.SENTENCES.format(question=text, passages=passages) if passages else text
                 served.append(HumanMessage(laid_out, additional_kwargs={"question": text}))

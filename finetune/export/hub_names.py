@@ -16,13 +16,17 @@ _PUBLISHER = "HuggingFaceTB"  # of the bundled model, whose file does not say it
 _BUNDLED = re.compile(rf"{re.escape(NAME)}(?:[.-](?:B?F|I?Q)\d\w*)?\.gguf", re.IGNORECASE)
 _ADDRESS = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_LOCAL = re.compile(  # folders as people and trainers call them
+    r"(?:models?|outputs?|checkpoints?|runs?|results?|data|home|tmp|mnt|content|workspace)/|[^/]+/checkpoint-\d+$",
+    re.IGNORECASE,
+)
 _STORED = re.compile(r"(?:-(?:unsloth|bnb|gguf|awq|gptq|fp8|int[48]|[48]-?bit))+$")  # how weights are stored
 
 
 def hub_name(text: str) -> str:
     """PUBLISHER/MODEL, of such a name or its address; "" for a path or anything else."""
     name = _ADDRESS.sub("", text.strip(), count=1).removesuffix("/").removesuffix(".git")
-    return name if _NAME.fullmatch(name) else ""
+    return name if _NAME.fullmatch(name) and not _LOCAL.match(name) else ""
 
 
 def base_hub_name(base: Path) -> str:

@@ -64,16 +64,15 @@ def guard_items(tools: int, suites: Collection[str] = GUARDS) -> tuple[Evaluatio
     """What both adapters are asked besides the user's own questions, the same in every run.
 
     Args:
-        tools: how many items about tools; the other suites have half as many, about passages and refusals more.
+        tools: how many items about tools; the other suites have three quarters as many, or all they have.
         suites: of `GUARDS`.
     """
-    half, more = max(1, tools // 2), max(2, tools * 3 // 4)
-    counts = {name: more if name == "refusals" else half for name in BUILT_IN if name in suites}
-    items = [item for name, count in counts.items() for item in load_suite(name, count)]
+    others = max(2, tools * 3 // 4)
+    items = [item for name in BUILT_IN if name in suites for item in load_suite(name, others)]
     if TOOLS in suites:
         items += _tool_items(tools)
     if LOOKUPS in suites:
-        items += _lookup_items(more)
+        items += _lookup_items(others)
     return tuple(items)
 
 

@@ -105,7 +105,7 @@ def checked_options(name: str, options: Mapping[str, Any], parent: Path | None =
         RecipeError: as `build`, or the adapter has another shape than an option asks for.
         AdapterInvalid: its configuration cannot be read.
     """
-    continued(parse_options(_kind(name).Options, options), parent)
+    continued(parse_options(_kind(name).Options, options), parent, options)
     return dict(options)
 
 

@@ -91,8 +91,8 @@ class Renderer:
         """The answer to some messages."""
         turns = to_turns(served_messages(before, self._count), self._control.__contains__)
         asked = turns[-1]["content"]
-        beginning, about_passages = "", bool(before and before[-1].get("passages"))
-        if _ASKED in asked and about_passages:
+        beginning, about_passages = "", _ASKED in asked and bool(before and before[-1].get("passages"))
+        if about_passages:
             cut = asked.rindex(_ASKED) + len(_ASKED)
             ended = self._text([*turns[:-1], {**turns[-1], "content": asked[:cut] + "\0"}])
             beginning = ended[: ended.index("\0")]

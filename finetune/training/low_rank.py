@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,18 +26,19 @@ SHAPE: Mapping[str, tuple[str, Any]] = {
 Options = TypeVar("Options")
 
 
-def continued(options: Options, parent: Path | None) -> Options:
+def continued(options: Options, parent: Path | None, said: Collection[str] = ()) -> Options:
     """A recipe's options with the shape of the adapter that training goes on from.
 
     Args:
         options: of a recipe that trains a LoRA; what they leave at its default, the adapter settles.
         parent: folder of the adapter; None for a fresh one, whose shape the options say.
+        said: names of options that were asked for even where that is the default.
 
     Raises:
         RecipeError: an option asks for another shape than the adapter has.
         AdapterInvalid: its configuration cannot be read.
     """
-    if parent is None:
+    if parent is None or not (parent / CONFIG).is_file():  # who loads it tells what is missing
         return options
     try:
         config = dict(json.loads((parent / CONFIG).read_text(encoding="utf-8")))
@@ -50,7 +51,7 @@ def continued(options: Options, parent: Path | None) -> Options:
     for name in [field.name for field in fields(defaults) if field.name in SHAPE]:
         asked, own[name] = getattr(options, name), _had(config, name)
         asked = tuple(sorted(asked)) if name == "targets" else asked
-        if asked not in (getattr(defaults, name), own[name]):
+        if asked != own[name] and (name in said or asked != getattr(defaults, name)):
             raise RecipeError(
                 f"The option {name} cannot be {asked}: the adapter that training goes on from has {own[name]}.",
                 kept="Nothing was trained.",

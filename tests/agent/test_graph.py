@@ -328,12 +328,14 @@ def test_a_small_model_opens_with_the_words_of_the_documents() -> None:
         ("Door of the house: painted blue.", "Door of the house: painted blue. [1]"),
         ("Elephants love cake and fly kites.", "“The door of the house is painted blue.” [1]"),
         (prompts.REFUSAL, prompts.REFUSAL),
+        (f"{prompts.REFUSAL} Elephants love cake.", prompts.REFUSAL),
     ],
 )
 def test_a_small_model_that_the_user_taught_speaks_for_itself(said: str, shown: str) -> None:
     state, events = Turn([said], budget=SMALL, taught=True).ask("What colour is the door of the house?")
     assert state["answer"] == texts(events) == shown
     assert state["raw_answer"] == said
+    assert (prompts.NOTE_WITHHELD.format(count=1) in state["notes"]) == ("Elephants" in said)
 
 
 def test_a_small_model_is_not_asked_for_what_the_user_told() -> None:

@@ -15,6 +15,7 @@ from agent.config import Settings, load_settings, user_folder
 from agent.models import registry
 from finetune.dataset import load
 from finetune.improvement.folder import STATE, runs
+from finetune.training import installed
 from tests.finetune.dataset.collection import indexed
 from tests.finetune.improvement import loop
 from tests.finetune.scripted_model import ScriptedModel
@@ -44,6 +45,12 @@ def writer(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedModel]:
     monkeypatch.setattr("agent.documents.open_embeddings", lambda settings: WordEmbedder())
     yield WRITER
     WRITER.asked.clear()
+
+
+@pytest.fixture(autouse=True)
+def whether_or_not_pytorch_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested here comes before training."""
+    monkeypatch.setattr(installed, "NEEDED", ())
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from finetune.improvement import measuring, promotion
 from finetune.improvement.folder import latest, runs, unfinished
 from finetune.registry import AdapterRegistry
 from finetune.suites import load_suite
+from finetune.training import installed
 from finetune.training.installed import NEEDED
 from tests.finetune.improvement import loop
 from tests.finetune.loras import write_base, write_peft
@@ -36,6 +37,12 @@ ROOT = Path(__file__).resolve().parents[3]
 def wide_margins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "GUARDS", measuring.GUARDS)
     loop.widen_margins()
+
+
+@pytest.fixture(autouse=True)
+def whether_or_not_pytorch_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested here comes before training."""
+    monkeypatch.setattr(installed, "NEEDED", ())
 
 
 @pytest.fixture
@@ -122,6 +129,7 @@ def test_without_pytorch_it_says_what_to_install(settings: Settings, monkeypatch
     import importlib.util
 
     found = importlib.util.find_spec
+    monkeypatch.setattr(installed, "NEEDED", NEEDED)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name in NEEDED else found(name, *rest))
     done = ratchet("--rehearsal", "0", "--guards", "8")
     assert done.exit_code == 2

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
-from agent.context import SMALL_PASSAGES, Budget, Material, build_prompt
+from agent.context import Budget, Material, build_prompt
 from agent.errors import ModelError, ModelFileInvalid, ModelNotFound, ServerUnreachable, StorageError
+from agent.prompts import SMALL_PASSAGES
 from finetune.errors import EvaluationError
 from finetune.evaluation.evaluate import BLOCK, Contender, Progress, compare, evaluate, latency
 from finetune.evaluation.items import Evaluation, EvaluationItem, ItemResult

@@ -36,6 +36,8 @@ def write_header(path: Path, **values: str) -> Path:
         ("./models/SmolLM2-135M", ""),
         ("../SmolLM2-135M", ""),
         ("a/b/c", ""),
+        ("models/base", ""),
+        ("mine/checkpoint-500", ""),
         (r"C:\models\SmolLM2", ""),
         ("SmolLM2-135M-Instruct-Q8_0", ""),
         ("", ""),

@@ -13,6 +13,8 @@ from finetune.training import hardware
 from finetune.training.options import TrainingOptions
 from finetune.training.runs import Identity, open_run
 
+pytestmark = pytest.mark.slow
+
 
 def _takes(monkeypatch: pytest.MonkeyPatch, fp32: float, bf16: float) -> None:
     """A machine without an accelerator, on which a product takes so many seconds."""
