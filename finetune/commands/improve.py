@@ -76,7 +76,7 @@ def improve(  # noqa: PLR0913 - each parameter is an option that the user sees
     file: Files = None,
     documents: Documents = "",
     writer: Writer = "",
-    rehearsal: Rehearsal = 2.5,
+    rehearsal: Rehearsal = 2.0,
     preferences: Preferences = False,
     name: Name = "",
     recipe: Annotated[str, typer.Option(help="How: lora or qlora.")] = "lora",

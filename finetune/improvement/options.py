@@ -49,7 +49,7 @@ class ImproveOptions:
     files: tuple[str, ...] = ()
     documents: str = ""
     writer: str = ""
-    rehearsal: float = 2.5
+    rehearsal: float = 2.0
     preferences: bool = False
     guards: int = 64
     threads: int = 0

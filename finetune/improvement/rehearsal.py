@@ -26,7 +26,7 @@ _LOOKUPS = 0.3  # and answers from passages, which most feedback is about
 SILENT = 0.25  # share of the user's own questions about passages that must have no answer
 # Of each kind of dialogue so many in a round: who learns one form of short answers keeps other forms, and long ones.
 _TALK = {
-    "talk:form": 14,
+    "talk:form": 8,
     "talk:role": 1,
     "talk:refusal": 5,  # who learns to answer questions soon answers all of them
     "talk:harmless": 1,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _CHECKED, _CHECKED_TOKENS = 10, 12  # prompts, and tokens of each answer, that both runtimes are compared by
 _ALIKE = 0.6  # share that must be; a mistaken conversion leaves next to none, rounding takes some
 _PREFERENCES = 1 / 3  # of the time, where corrections train as pairs, too
-KEPT = 0.5  # of the way from what is served to what was learned: see docs/decisions/016-learning-little-by-little.md
+KEPT = 0.6  # of the way from what is served to what was learned: see docs/decisions/016-learning-little-by-little.md
 _FIGURES = ("steps", "loss", "seconds", "tokens")
 _ENDED = {"time": "The time was up before the data was.", "data": "All of the data was learned from as often as asked."}
 
