@@ -58,7 +58,9 @@ def lines(path: Path, *exchanges: tuple[str, str]) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_what_models_are_evaluated_with_is_left_out_and_told(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     asked = [item.messages[-1]["content"] for item in load_suite("general")[:3]]
     data = lines(tmp_path / "own.jsonl", *((text, "It is so.") for text in asked), ("Where is the heron?", "There."))
     result = train("--data", str(data), "--out", str(tmp_path / "run"))
@@ -69,7 +71,9 @@ def test_what_models_are_evaluated_with_is_left_out_and_told(tmp_path: Path) -> 
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_file_with_one_example_many_times_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     data = lines(tmp_path / "own.jsonl", *[("Where is the heron?", "There.")] * 40)
     result = train("--data", str(data), "--out", str(tmp_path / "run"))
     assert result.exit_code == 2
