@@ -47,8 +47,8 @@ def served_messages(messages: Sequence[Message], count: Callable[[str], int]) ->
                     open_calls.remove(found)
                 served.append(ToolMessage(text, tool_call_id=found[0] if found else f"call_{place}", name=name or None))
             case _:
-                found = as_passages(message.get("passages", ()))
-                shown = nearest_sentences(text, found, prompts.SMALL_PASSAGES, count)
+                beside = as_passages(message.get("passages", ()))
+                shown = nearest_sentences(text, beside, prompts.SMALL_PASSAGES, count)
                 passages = "\n".join(filter(None, shown))
                 laid_out = prompts.SENTENCES.format(question=text, passages=passages) if passages else text
                 served.append(HumanMessage(laid_out, additional_kwargs={"question": text}))
