@@ -15,6 +15,7 @@ from agent.cli.output import out as stdout
 from agent.cli.progress import duration
 from agent.cli.seam import Json, Seam, invocation
 from finetune.commands import default, improve
+from finetune.commands.datasets import read_to_train
 from finetune.commands.search import EPILOG, search
 
 if TYPE_CHECKING:
@@ -69,19 +70,13 @@ def train(  # noqa: PLR0913 - each parameter is an option that the user sees
     as_json: Json = False,
 ) -> None:
     """Train an adapter; give the same command again after an interruption."""
-    from finetune.dataset.example_files import read_splits
-    from finetune.dataset.splits import without_held_out
     from finetune.recipes import checked_options
-    from finetune.suites import known_keys
     from finetune.training.job import Job
     from finetune.training.options import named_values
 
     given = {"minutes": minutes, "threads": threads, "seed": seed, "tracking": tuple(track or ())}
     options = checked_options(recipe, given | named_values(settings or []), start)
-    splits = without_held_out(read_splits(data), known_keys())
-    for note in splits.notes:
-        _tell(note)
-    job = Job(splits, out, base, start, on_note=_tell)
+    job = Job(read_to_train(data, _tell), out, base, start, on_note=_tell)
     outcome = _trained(recipe, job, options)
     if as_json:
         print_json(outcome)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from agent.config import Settings, load_settings
+from agent.errors import ModelNotFound
+from agent.models.bundled import prepare
 
 TESTS = Path(__file__).resolve().parent
 SHARED = TESTS.parents[1] / "shared"
@@ -51,6 +53,15 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def models_folder() -> Path:
     """Where the bundled model and embedder are prepared: on first use, then kept beside the environment."""
     return _MODELS
+
+
+@pytest.fixture(scope="session")
+def smollm2(models_folder: Path) -> Path:
+    """The bundled model; a test that needs it is skipped where it is not here."""
+    try:
+        return prepare(models_folder)
+    except ModelNotFound as error:
+        pytest.skip(f"the bundled model is not here: {error}")
 
 
 @pytest.fixture

@@ -14,8 +14,11 @@ from agent.cli.output import out as stdout
 from agent.cli.seam import Json, invocation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.config import Settings
     from finetune.dataset import BuildProgress
+    from finetune.schema import DatasetSplits
 
 group = typer.Typer(
     help="Build data sets from feedback, files and documents, or look at one.",
@@ -23,6 +26,22 @@ group = typer.Typer(
     no_args_is_help=True,
 )
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, or a folder.")]
+
+
+def read_to_train(data: Path, tell: Callable[[str], None]) -> DatasetSplits:
+    """A data set without what models are evaluated with; `tell` hears what is left out.
+
+    Raises:
+        DatasetError: it cannot be read.
+    """
+    from finetune.dataset.example_files import read_splits
+    from finetune.dataset.splits import without_held_out
+    from finetune.suites import known_keys
+
+    splits = without_held_out(read_splits(data), known_keys())
+    for note in splits.notes:
+        tell(note)
+    return splits
 
 
 def register(app: typer.Typer) -> None:

@@ -27,7 +27,7 @@ FORMATS = ("gguf", "peft", "merged", "ollama", "checkpoint")
 _FINE = ("F32", "F16", "Q8_0")  # other blocks round so much that answers may well differ
 _QUESTIONS, _TOKENS = 8, 16  # that a merged model is compared by, and tokens of each answer
 _ALIKE = 0.6  # share that must agree: a mistake in merging leaves next to none
-SEED = 7_000_033  # of questions that no training has seen
+_SEED = 7_000_033  # of questions that no training has seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,30 +199,51 @@ def _peft_files(folder: Path, base: Path) -> Iterator[Path]:
 
 def _peft(asked: _Export, files: Path) -> dict[str, Any]:
     """Write PEFT's files with a card; those that were made from a GGUF are compared with it first."""
+    from agent.adapters import FILE
+    from finetune.export.check import NOT_ASKED
     from finetune.export.hub_names import base_hub_name
     from finetune.export.lora_peft import copy_peft
     from finetune.registry import CARD
 
-    found = {} if files == asked.folder else {"compared": _compared_with_gguf(asked, files)}
+    found = {}
+    if files != asked.folder:
+        gguf = asked.folder / FILE
+        found["compared"] = compared_conversion(asked.base, files, gguf) if asked.compare else NOT_ASKED
     card = asked.folder / CARD
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
     return {"base": copy_peft(files, asked.target, asked.base_name or base_hub_name(asked.base), text), **found}
 
 
-def _compared_with_gguf(asked: _Export, files: Path) -> str:
-    from agent.adapters import FILE
+def compared_conversion(base: Path, files: Path, adapter: Path, questions: int = _QUESTIONS) -> str:
+    """Ask an adapter the same in PyTorch, as PEFT reads its files, and in llama.cpp.
+
+    Args:
+        base: the GGUF file of its base model.
+        files: the folder with PEFT's files.
+        adapter: the same as GGUF.
+        questions: how many.
+
+    Returns:
+        What was found, or why nothing was asked; for people and for the record.
+
+    Raises:
+        ExportError: it answers differently, beyond what rounding explains; or PEFT cannot load it.
+    """
     from finetune.default.lookups import lookups
-    from finetune.export.check import NOT_ASKED, why_not_comparable
+    from finetune.export.check import why_not_comparable
     from finetune.improvement.training import check_conversion
 
-    if not asked.compare:
-        return NOT_ASKED
     if missing := why_not_comparable():
         return missing
     try:
-        return check_conversion(asked.base, files, asked.folder / FILE, lookups(SEED, _QUESTIONS))
-    except ModelFileInvalid as error:  # llama.cpp reads it all the same
-        return f"not compared: {error.what.rstrip('.')}"
+        return check_conversion(base, files, adapter, lookups(_SEED, questions))
+    except ModelFileInvalid as error:
+        return _unread(error)
+
+
+def _unread(error: ModelFileInvalid) -> str:
+    """Why a base was not asked in PyTorch, which llama.cpp may read all the same."""
+    return f"not compared: {error.what.rstrip('.')}"
 
 
 def _merged(asked: _Export, files: Path) -> dict[str, Any]:
@@ -264,9 +285,9 @@ def _compared(asked: _Export, files: Path, required: bool) -> dict[str, Any]:
 
     try:
         loaded = load_base(asked.base, asked.settings.models_folder)
-    except ModelFileInvalid as error:  # llama.cpp reads it all the same
-        return {"compared": f"not compared: {error.what.rstrip('.')}"}
-    prompts = prompts_of(loaded, lookups(SEED, _QUESTIONS))
+    except ModelFileInvalid as error:
+        return {"compared": _unread(error)}
+    prompts = prompts_of(loaded, lookups(_SEED, _QUESTIONS))
     return _agreement(check_answers(loaded, files, (asked.target, None), prompts, tokens=_TOKENS), required)
 
 
@@ -275,7 +296,7 @@ def check_merged(served: tuple[Path, Path], merged: Path) -> Agreement:
     from finetune.default.lookups import lookups
     from finetune.export.check import check_merged as check
 
-    asked = [example.messages[0] for example in lookups(SEED, _QUESTIONS)]
+    asked = [example.messages[0] for example in lookups(_SEED, _QUESTIONS)]
     return check(served, merged, ["\n\n".join([one["content"], *one["passages"]]) for one in asked])
 
 
@@ -307,7 +328,7 @@ def _checkpoint_answers(asked: _Export, files: Path) -> Agreement:
 
     base, folder = asked.base, asked.settings.models_folder
     merged = load_base(base, folder, asked.target)
-    prompts = prompts_of(merged, lookups(SEED, _QUESTIONS))
+    prompts = prompts_of(merged, lookups(_SEED, _QUESTIONS))
     if asked.gguf:
         return check_answers(merged, None, (base, asked.gguf), prompts, tokens=_TOKENS)
     return check_checkpoint(load_base(base, folder), files, merged, prompts, tokens=_TOKENS)

@@ -12,7 +12,7 @@ import typer
 from agent.cli.output import foreign, print_json
 from agent.cli.output import out as stdout
 from agent.cli.seam import Json, invocation
-from finetune.commands.exporting import SEED
+from finetune.commands.exporting import compared_conversion
 
 _QUESTIONS = 10  # that both runtimes are asked
 
@@ -73,12 +73,10 @@ def compared(source: Path, base: Path, wanted: bool = True) -> str:
         StorageError: there is no room to convert it.
     """
     from agent.adapters import FILE
-    from agent.errors import ModelFileInvalid, StorageError
+    from agent.errors import StorageError
     from finetune.adapter_record import collect_files
-    from finetune.default.lookups import lookups
-    from finetune.export.check import NOT_ASKED, why_not_comparable
+    from finetune.export.check import NOT_ASKED
     from finetune.export.lora_weights import CONFIG
-    from finetune.improvement.training import check_conversion
 
     with tempfile.TemporaryDirectory() as made:
         work = Path(made)
@@ -94,9 +92,4 @@ def compared(source: Path, base: Path, wanted: bool = True) -> str:
             return "not compared: it can only be merged, and `export` compares what it merges"
         if not wanted:
             return NOT_ASKED
-        if missing := why_not_comparable():
-            return missing
-        try:
-            return check_conversion(base, work, work / FILE, lookups(SEED, _QUESTIONS))
-        except ModelFileInvalid as error:  # of the base, which llama.cpp may read all the same
-            return f"not compared: {error.what.rstrip('.')}"
+        return compared_conversion(base, work, work / FILE, _QUESTIONS)

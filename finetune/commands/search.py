@@ -12,6 +12,7 @@ from agent.cli.output import counted, err, foreign, print_error, print_json, sho
 from agent.cli.output import out as stdout
 from agent.cli.progress import duration
 from agent.cli.seam import Json
+from finetune.commands.datasets import read_to_train
 from finetune.errors import RecipeError, TrainingInterrupted
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def search(  # noqa: PLR0913 - each parameter is an option that the user sees
     each = trial_minutes or recorded_plan(out).get("trial_minutes") or round(minutes / _TRIALS_IN_BUDGET, 2)
     _check_budget(minutes, each)
     check_optuna()
-    job = Job(_splits(data), out, base, start, on_note=_tell)
+    job = Job(_measurable(read_to_train(data, _tell), data), out, base, start, on_note=_tell)
     flags = {"--recipe": recipe, "--data": data, "--out": out / "best", "--base": base, "--from": start}
     flags |= {"--threads": threads or None, "--seed": seed or None}
     command = [word for name, value in flags.items() if value is not None for word in (name, str(value))]
@@ -97,18 +98,6 @@ def _space(recipe: str, given: list[str], fixed: dict[str, Any], start: Path | N
 
     checked_options(recipe, fixed, start)
     return parse_space(recipe, given, fixed, continues=start is not None)
-
-
-def _splits(data: Path) -> DatasetSplits:
-    """The data set without what models are evaluated with."""
-    from finetune.dataset.example_files import read_splits
-    from finetune.dataset.splits import without_held_out
-    from finetune.suites import known_keys
-
-    splits = without_held_out(read_splits(data), known_keys())
-    for note in splits.notes:
-        _tell(note)
-    return _measurable(splits, data)
 
 
 def _searched(plan: Plan, job: Job, minutes: float, trials: int | None, threads: int) -> SearchResult:

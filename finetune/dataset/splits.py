@@ -144,7 +144,7 @@ def without_held_out(splits: DatasetSplits, held_out: Collection[str]) -> Datase
     """
     kept, notes = dict[str, Any](), list(splits.notes)
     for name, part in (("train", splits.train), ("dev", splits.dev)):
-        kept[name] = tuple(example for example in part if not held_out_in((example,), held_out))
+        kept[name] = tuple(example for example in part if questions_of(example).isdisjoint(held_out))
         if left := len(part) - len(kept[name]):
             told = ("1 example asks", "is") if left == 1 else (f"{left:,} examples ask", "are")
             notes.append(f"{told[0]} what models are evaluated with and {told[1]} left out of {name}.")

@@ -51,14 +51,24 @@ def check_parent(folder: Path, base: BaseModel, kind: str) -> dict[str, Any]:
             kept="Nothing was trained.",
             fix=f"Name that model with --base; this one is {base.path.name} ({base.fingerprint[:12]}…).",
         )
+    config = configuration(folder)
+    if "peft_type" not in config:
+        raise _invalid(folder, f"its {CONFIG} cannot be read ('peft_type')")
+    if config["peft_type"] != kind:
+        raise _invalid(folder, f"it is of type {config['peft_type']}, and this recipe continues {kind}")
+    return config
+
+
+def configuration(folder: Path) -> dict[str, Any]:
+    """What an adapter's configuration says.
+
+    Raises:
+        AdapterInvalid: it cannot be read.
+    """
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        found = config["peft_type"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise _invalid(folder, f"its {CONFIG} cannot be read ({error})") from error
-    if found != kind:
-        raise _invalid(folder, f"it is of type {found}, and this recipe continues {kind}")
-    return dict(config)
 
 
 def adapted(model: Any, config: Any) -> Any:

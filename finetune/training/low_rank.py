@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from finetune.errors import AdapterInvalid, RecipeError
-from finetune.training.adapter_files import CONFIG, adapted, check_parent, load_weights
+from finetune.errors import RecipeError
+from finetune.training.adapter_files import CONFIG, adapted, check_parent, configuration, load_weights
 
 if TYPE_CHECKING:
     from finetune.training.base_model import BaseModel
@@ -40,13 +39,7 @@ def continued(options: Options, parent: Path | None, said: Collection[str] = ())
     """
     if parent is None or not (parent / CONFIG).is_file():  # who loads it tells what is missing
         return options
-    try:
-        config = dict(json.loads((parent / CONFIG).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise AdapterInvalid(
-            f"{parent / CONFIG} cannot be read: {error}.", kept="Nothing was trained.", fix="Name another adapter."
-        ) from error
-    defaults: Any = type(options)()
+    config, defaults = configuration(parent), cast(Any, type(options)())
     own: dict[str, Any] = {}
     for name in [field.name for field in fields(defaults) if field.name in SHAPE]:
         asked, own[name] = getattr(options, name), _had(config, name)

@@ -6,17 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import ModelNotFound
-from agent.models.bundled import prepare
 from agent.models.local import LocalChatModel
 
 
 @pytest.fixture(scope="session")
-def gguf(models_folder: Path) -> Path:
-    try:
-        return prepare(models_folder)
-    except ModelNotFound as error:
-        pytest.skip(f"the bundled model is not here: {error}")
+def gguf(smollm2: Path) -> Path:
+    return smollm2
 
 
 @pytest.fixture(scope="session")

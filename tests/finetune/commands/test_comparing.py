@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from agent.adapters import PACKAGED
-from agent.cli import app
 from agent.config import Settings, load_settings
-from agent.errors import ModelNotFound
-from agent.models.bundled import prepare
 from finetune.export.base_layout import BaseLayout
 from finetune.export.lora_weights import CONFIG, LoraModule
 from finetune.registry import AdapterRegistry
+from tests.finetune.commands.running import ratchet, told
 from tests.finetune.loras import SMOLLM2, write_base, write_peft
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -25,21 +22,13 @@ pytest.importorskip("torch")
 pytest.importorskip("peft")
 
 
-@pytest.fixture(scope="module")
-def base(models_folder: Path) -> Path:
-    try:
-        return prepare(models_folder)
-    except ModelNotFound as error:
-        pytest.skip(f"the bundled model is not here: {error}")
-
-
 @pytest.fixture
-def settings(base: Path) -> Settings:
+def settings(smollm2: Path) -> Settings:
     return load_settings()
 
 
 @pytest.fixture(scope="module")
-def dora(base: Path, models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dora(smollm2: Path, models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What PEFT saves of a DoRA that does something."""
     import torch
     from peft import LoraConfig
@@ -47,7 +36,7 @@ def dora(base: Path, models_folder: Path, tmp_path_factory: pytest.TempPathFacto
     from finetune.training.adapter_files import adapted, write_adapter
     from finetune.training.base_model import load_base
 
-    loaded = load_base(base, models_folder)
+    loaded = load_base(smollm2, models_folder)
     model = adapted(loaded.model, LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", use_dora=True))
     torch.manual_seed(0)
     for name, parameter in model.named_parameters():
@@ -56,16 +45,6 @@ def dora(base: Path, models_folder: Path, tmp_path_factory: pytest.TempPathFacto
         elif "magnitude" in name:
             parameter.data *= 1 + 0.05 * torch.randn_like(parameter)
     return write_adapter(model, tmp_path_factory.mktemp("dora") / "dora", loaded)
-
-
-def ratchet(*words: str) -> Result:
-    return CliRunner().invoke(app, ["improve", *words])
-
-
-def told(*words: str) -> dict[str, Any]:
-    done = ratchet(*words, "--json")
-    assert done.exit_code == 0, done.stdout + done.stderr
-    return dict(json.loads(done.stdout))
 
 
 def theirs(folder: Path, strength: float = 0.02, **config: Any) -> Path:
@@ -102,7 +81,7 @@ def test_a_base_that_pytorch_cannot_read_is_said(tmp_path: Path, monkeypatch: py
 
 
 def test_the_packaged_adapter_goes_out_as_peft_loads_it(
-    settings: Settings, base: Path, models_folder: Path, tmp_path: Path
+    settings: Settings, smollm2: Path, models_folder: Path, tmp_path: Path
 ) -> None:
     from peft import PeftModel
 
@@ -113,7 +92,7 @@ def test_the_packaged_adapter_goes_out_as_peft_loads_it(
     assert written["compared"].endswith("of 8 prompts get the same answer in PyTorch and in llama.cpp")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-        loaded: Any = PeftModel.from_pretrained(load_base(base, models_folder).model, str(tmp_path / "out"))
+        loaded: Any = PeftModel.from_pretrained(load_base(smollm2, models_folder).model, str(tmp_path / "out"))
     assert all(float(one.abs().sum()) > 0 for name, one in loaded.named_parameters() if "lora_B" in name)
     assert "get the same answer" in told("import", str(tmp_path / "out"), "--name", "b")["provenance"]["compared"]
 

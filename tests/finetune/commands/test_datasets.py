@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from agent.cli import app
 from agent.config import Settings, load_settings, user_folder
 from agent.models import registry
 from finetune.dataset import load
 from finetune.improvement.folder import STATE, runs
-from finetune.training import installed
+from tests.finetune.commands.running import ratchet
 from tests.finetune.dataset.collection import indexed
 from tests.finetune.improvement import loop
 from tests.finetune.scripted_model import ScriptedModel
@@ -38,6 +38,9 @@ def build_writer(name: str, settings: Any, folder: Path) -> Any:
     return WRITER.bind(adapter="")
 
 
+pytestmark = pytest.mark.usefixtures("pytorch_or_not")
+
+
 @pytest.fixture(autouse=True)
 def writer(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedModel]:
     """The model "scripted:it"; what it was asked is forgotten afterwards."""
@@ -47,22 +50,12 @@ def writer(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedModel]:
     WRITER.asked.clear()
 
 
-@pytest.fixture(autouse=True)
-def whether_or_not_pytorch_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tested here comes before training."""
-    monkeypatch.setattr(installed, "NEEDED", ())
-
-
 @pytest.fixture
 def settings(own_home: Path) -> Settings:
     """A home with the collection "house", and without feedback."""
     settings = load_settings()
     indexed(settings.indexes_folder / "house")
     return settings
-
-
-def ratchet(*words: str) -> Result:
-    return CliRunner().invoke(app, ["improve", *words])
 
 
 def built(settings: Settings, *words: str) -> tuple[dict[str, Any], list[Any]]:

@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
 from agent.adapters import FILE
-from agent.cli import app
 from agent.config import Settings, load_settings
 from finetune.export.base_layout import BaseLayout
 from finetune.export.check import Agreement, Parting
@@ -20,6 +18,7 @@ from finetune.export.lora_gguf import lora_to_gguf
 from finetune.export.lora_weights import CONFIG, WEIGHTS, LoraWeights
 from finetune.registry import AdapterRegistry
 from finetune.training.installed import NEEDED
+from tests.finetune.commands.running import ratchet, told
 from tests.finetune.export.test_lora_gguf import write_dora
 from tests.finetune.loras import write_base, write_peft
 
@@ -44,16 +43,6 @@ def base(settings: Settings) -> Path:
 def no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name in NEEDED else found(name, *rest))
-
-
-def ratchet(*words: str) -> Result:
-    return CliRunner().invoke(app, ["improve", *words])
-
-
-def told(*words: str) -> dict[str, Any]:
-    done = ratchet(*words, "--json")
-    assert done.exit_code == 0, done.stdout + done.stderr
-    return dict(json.loads(done.stdout))
 
 
 def read(folder: Path, base: Path) -> LoraWeights:

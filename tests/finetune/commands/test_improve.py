@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from agent.cli import app
 from agent.cli.plugins import GROUP
@@ -27,10 +27,14 @@ from finetune.registry import AdapterRegistry
 from finetune.suites import load_suite
 from finetune.training import installed
 from finetune.training.installed import NEEDED
+from tests.finetune.commands.running import ratchet
 from tests.finetune.improvement import loop
 from tests.finetune.loras import write_base, write_peft
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+pytestmark = pytest.mark.usefixtures("pytorch_or_not")
 
 
 @pytest.fixture(autouse=True)
@@ -39,20 +43,10 @@ def wide_margins(monkeypatch: pytest.MonkeyPatch) -> None:
     loop.widen_margins()
 
 
-@pytest.fixture(autouse=True)
-def whether_or_not_pytorch_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tested here comes before training."""
-    monkeypatch.setattr(installed, "NEEDED", ())
-
-
 @pytest.fixture
 def settings(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("RATCHET_MODEL__NAME", f"local:{own_home / 'base.gguf'}")
     return loop.home_with_feedback(own_home)
-
-
-def ratchet(*words: str) -> Result:
-    return CliRunner().invoke(app, ["improve", *words])
 
 
 def finished(settings: Settings, name: str = "mine-1", **options: Any) -> Any:
