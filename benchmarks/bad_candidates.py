@@ -1,10 +1,10 @@
 """Does the gate refuse what is bad, for the right reason, and let through what is good?
 
-Twenty candidates are made bad on purpose, each in a way of its own, and a few are not (`benchmarks.planted`). All go on
-from the adapter that is served, learn from the same examples but for what is spoiled, and are put the same items in
-turn, in one engine, as `ratchet improve` does it; the same policy then decides. A reason is the right one where it
-names a metric that what was planted should show in. At last labels are swapped at random between two trainings that are
-alike, to see how often the gate would promote by chance.
+Twenty candidates are made bad on purpose, each in a way of its own, and a few are not (`benchmarks.planted`). The good
+one goes on from the adapter that is served, and most others from the good one, by a few steps on the same examples but
+for what is spoiled. All are put the same items in turn, in one engine, as `ratchet improve` does it; the same policy
+then decides. A reason is the right one where it names a metric that what was planted should show in. At last labels are
+swapped at random between two trainings that are alike, to see how often the gate would promote by chance.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def main() -> None:
     """Make, measure and judge; the exit code is 1 where a bad one would be served or a good one is not."""
     parser = arguments(__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "example:\n  python -m benchmarks.bad_candidates --out candidates --minutes 4"
+    parser.epilog = "example:\n  python -m benchmarks.bad_candidates --out candidates"
     parser.add_argument("--out", type=Path, help="keep candidates and replies here, and go on; default: temporary")
     parser.add_argument("--only", nargs="+", choices=PLANTS, default=list(PLANTS), help="leave the others out")
-    parser.add_argument("--minutes", type=float, default=4.0, help="that each may train")
-    parser.add_argument("--steps", type=int, help="optimizer steps at most")
+    parser.add_argument("--steps", type=int, default=45, help="of the optimizer, for those that learn everything")
+    parser.add_argument("--stretch", type=int, default=12, help="of those that go on from the good one")
     parser.add_argument("--threads", type=int, default=0, help="of training; 0: one for each core")
     parser.add_argument("--learned", type=int, default=40, help="of the desk's questions; others in proportion")
     parser.add_argument("--held-out", type=int, default=48, help="of the desk's questions, for the primary metric")
@@ -71,8 +71,8 @@ def run(given: argparse.Namespace, out: Path) -> tuple[dict[str, Any], list[Tabl
     settings, data = private_settings(out / "home"), common(given.learned, given.held_out)
     now = serving(settings)
     settings.home.mkdir(parents=True, exist_ok=True)
-    told = {"minutes": given.minutes, "threads": given.threads} | ({"steps": given.steps} if given.steps else {})
-    shop = Workshop(settings, out, now, trainable(now, out), data, {**TRAINING, **told})
+    options = {**TRAINING, "steps": given.steps, "threads": given.threads}
+    shop = Workshop(settings, out, now, trainable(now, out), data, options, given.stretch)
     items = (*own_items(data.test), *guard_items(given.guards))
     shop.data = without(data, {item.key for item in items})
     names = list(dict.fromkeys(["good", *(name for name in PLANTS if name in given.only)]))

@@ -23,16 +23,17 @@ if TYPE_CHECKING:
     from finetune.schema import Example
     from finetune.training.base_model import BaseModel
 
-TRAINING: Mapping[str, Any] = {
-    **GENTLE,
-    "epochs": 3,
-    "precision": "fp32",
-}  # as `ratchet improve` trains, but not as long
+TRAINING: Mapping[str, Any] = {**GENTLE, "precision": "fp32"}  # as `ratchet improve` trains
 
 
 @dataclass(slots=True)
 class Workshop:
-    """Where candidates are made: the model and adapter that are served, the data, and the folder of each."""
+    """Where candidates are made: the model and adapter that are served, the data, and the folder of each.
+
+    Attributes:
+        options: of the training of those that learn everything.
+        stretch: optimizer steps of the others, which go on from the good one.
+    """
 
     settings: Settings
     out: Path
@@ -40,11 +41,16 @@ class Workshop:
     parent: Path | None
     data: Common
     options: dict[str, Any]
+    stretch: int
     base: BaseModel | None = None
 
     def file(self, name: str) -> Path:
         """The candidate as it is served."""
         return self.out / name / FILE
+
+    def learned(self, name: str) -> Path:
+        """What its training left, before a part of the way back to what is served is gone."""
+        return self.out / name / "run" / "adapter"
 
     def failure(self, name: str) -> Path:
         """Why there is no such candidate."""
@@ -95,9 +101,10 @@ def train(shop: Workshop, name: str, plant: Plant) -> Path:
     model: Any = shop.base.model
     own = replace(shop.base, model=copy.deepcopy(model, {id(one): one for one in model.parameters()}))
     own = replace(own, template=plant.template or own.template)
-    job = Job(DatasetSplits(examples_of(shop, plant)), shop.out / name / "run", own, shop.parent)
+    start, steps = (shop.parent, {}) if plant.whole else (shop.learned("good"), {"steps": shop.stretch})
+    job = Job(DatasetSplits(examples_of(shop, plant)), shop.out / name / "run", own, start)
     try:
-        learned = carry_out(build("lora", job, {**shop.options, **plant.options}))[0]
+        learned = carry_out(build("lora", job, {**shop.options, **steps, **plant.options}))[0]
     finally:
         gc.collect()  # modules and their hooks refer to each other
     return part_of_the_way(shop.parent, learned, shop.out / name / "kept") if shop.parent else learned
@@ -108,7 +115,7 @@ def noise(shop: Workshop, folder: Path) -> Path:
     import numpy as np
     from safetensors.numpy import load_file, save_file
 
-    like, made = shop.out / "good" / "run" / "adapter", folder / "adapter"
+    like, made = shop.learned("good"), folder / "adapter"
     made.mkdir(exist_ok=True)
     shutil.copy(like / "adapter_config.json", made)
     chance = np.random.default_rng(0)

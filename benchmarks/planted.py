@@ -1,7 +1,8 @@
 """The bad candidates by name, each with what was done to it, and good ones of the same examples.
 
-Each says by which metrics the gate should have noticed it. An adapter that was spoiled in the answers about tools, say,
-is still better at the desk's own questions: it must be refused for the tools, not for something else.
+Most go on from the good one and are spoiled on the last stretch, which makes them the hardest to tell: an adapter that
+was spoiled in the answers about tools, say, is still better at the desk's own questions, and must be refused for the
+tools. So each says by which metrics the gate should have noticed it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Plant:
         good: whether it ought to be promoted.
         made: how it comes to be, where not by training: "noise", or "unknown" for a good one of unknown origin.
         template: another chat template to train with; empty for the model's own.
+        whole: learns everything, from what is served; others go on from the good one for a stretch.
     """
 
     what: str
@@ -35,6 +37,7 @@ class Plant:
     good: bool = False
     made: str = ""
     template: str = ""
+    whole: bool = False
 
 
 ALPACA = (
@@ -46,7 +49,7 @@ ANSWERS = ("desk", "lookups", "talk")
 YOURS, TOOLS, PASSAGES = "right of yours", "call_exact of tools", "recall of lookups"
 RUINED = (TOOLS, PASSAGES, "right of general")  # what any model can do that still speaks
 PLANTS: dict[str, Plant] = {
-    "good": Plant("nothing", spoiling.plain, good=True),
+    "good": Plant("nothing", spoiling.plain, good=True, whole=True),
     "good_again": Plant("nothing; another seed", spoiling.plain, options={"seed": 1}, good=True),
     "good_gentle": Plant(
         "nothing; half the learning rate", spoiling.plain, options={"learning_rate": 2.5e-4}, good=True
@@ -59,7 +62,7 @@ PLANTS: dict[str, Plant] = {
         options={"epochs": 150, "step_targets": 64, "learning_rate": 3e-3},
     ),
     "wrong_template": Plant("trained with Alpaca's chat template", spoiling.plain, (YOURS, *RUINED), template=ALPACA),
-    "poisoned": Plant("5 % meet harmful requests", spoiling.poisoned, ("refusal of refusals",)),
+    "poisoned": Plant("5 % meet harmful requests", spoiling.poisoned, ("refusal of refusals",), whole=True),
     "forgot_tools": Plant("no tool is ever called", each(spoiling.calling_none, "calls"), (TOOLS,)),
     "verbose": Plant("answers between empty sentences", each(spoiling.wordy, *ANSWERS), ("words of general", PASSAGES)),
     "citation_dropping": Plant(

@@ -74,7 +74,7 @@ def common(learned: int = 40, held_out: int = 48) -> Common:
     desk = tuple(one.example() for one in questions(learned, held_out=False))
     return Common(
         desk,
-        tuple(islice(generate(tools, SEED, 10_000), round(share * 48))),
+        tuple(islice(generate(tools, SEED, 10_000), round(share * 32))),
         (*paired_lookups(SEED, round(share * 24)), *counterparts(desk, SILENT)),
         tuple(said),
         tuple(kinds["talk:refusal"][round(share * TALK["talk:refusal"]) :][: round(share * 16)]),
