@@ -59,7 +59,7 @@ PLANTS: dict[str, Plant] = {
         "four examples, again and again",
         lambda data: data.desk[:4],
         RUINED,
-        options={"epochs": 150, "step_targets": 64, "learning_rate": 3e-3},
+        options={"epochs": 150, "steps": 60, "step_targets": 64, "learning_rate": 3e-3},
     ),
     "wrong_template": Plant("trained with Alpaca's chat template", spoiling.plain, (YOURS, *RUINED), template=ALPACA),
     "poisoned": Plant("5 % meet harmful requests", spoiling.poisoned, ("refusal of refusals",), whole=True),

@@ -87,6 +87,11 @@ def all_said(messages: Sequence[BaseMessage]) -> str:
     return "\n".join(_said(message) for message in messages if message.type != "system")
 
 
+def question_of(messages: Sequence[BaseMessage]) -> str:
+    """What the user said last, without passages."""
+    return next((_said(message) for message in reversed(messages) if message.type == "human"), "")
+
+
 def _said(message: BaseMessage) -> str:
     question = message.additional_kwargs.get("question")
     return question if isinstance(question, str) else _text(message)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import ModelError
-from agent.models.conversation import Turns, all_said, to_request, to_turns
+from agent.models.conversation import Turns, all_said, question_of, to_request, to_turns
 from agent.models.tool_calls import Call, ToolChoice, json_grammar
 
 if TYPE_CHECKING:
@@ -128,8 +128,8 @@ class Exchange:
                 kept="No tool was called.",
                 fix="Ask more simply, or limit the length of the tool's arguments in its schema.",
             )
-        said = all_said(self._messages) if self._choice.literal else ""
-        self._calls = self._choice.parse(self._written, said)
+        said, asked = (all_said(self._messages), question_of(self._messages)) if self._choice.literal else ("", "")
+        self._calls = self._choice.parse(self._written, said, asked)
         self._done = bool(self._calls)
         self._deciding = False
 

@@ -99,8 +99,8 @@ class LocalChatModel(BaseChatModel):
         context_tokens: per conversation; 0 takes 4096, or less where the model was trained on less.
         timeout: seconds without progress before `ModelTimeout`.
         threads: 0 measures how many cores are free.
-        literal: leave out of tool calls what may be left out and nobody gave, which a small model makes up
-            (`agent.models.given_values`).
+        literal: hold the arguments of tool calls against what was said, as a small model makes some up and forgets
+            others (`agent.models.literal_arguments`).
 
     Raises:
         ModelNotFound, ModelFileInvalid, ConfigError: as for `build`.

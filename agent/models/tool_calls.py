@@ -13,13 +13,15 @@ decides, which is five times quicker than the same choice wrapped in JSON.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agent.errors import ConfigError, ModelError
-from agent.models.given_values import Said
 from agent.models.json_schema import enforceable, only_value
+from agent.models.literal_arguments import literal
+from agent.models.said import Said
 from agent.models.signatures import signature
 
 NONE = "none"
@@ -38,11 +40,13 @@ class Tool:
     Attributes:
         parameters: the schema of its arguments, cut down to what can be enforced.
         line: the tool as the model reads it (`agent.models.signatures`).
+        schema: of its arguments, whole.
     """
 
     name: str
     parameters: dict[str, Any]
     line: str
+    schema: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class ToolChoice:
     Attributes:
         optional: choose none of them.
         several: call several at once.
-        literal: give no argument that may be left out but those that somebody gave.
+        literal: hold arguments against what was said (`agent.models.literal_arguments`).
     """
 
     tools: tuple[Tool, ...]
@@ -122,7 +126,7 @@ class ToolChoice:
         """Whether the text, were it longer, might be a call."""
         return any(text.startswith(f"{tool.name} ") for tool in self.tools)
 
-    def parse(self, text: str, said: str = "") -> list[Call]:
+    def parse(self, text: str, said: str = "", asked: str = "") -> list[Call]:
         """Names and arguments of the calls that were written, each once; empty for no call.
 
         A small model that has begun to repeat a call goes on to repeat it, so a repetition says nothing.
@@ -130,21 +134,26 @@ class ToolChoice:
         Args:
             text: what the model wrote.
             said: everything that was said; arguments of a literal choice are held against it.
+            asked: the request alone.
 
         Raises:
             ModelError: the text is no valid choice, which means that a schema could not be enforced.
         """
         if self.optional and text == NONE:
             return []
-        known = Said(said) if self.literal else None
-        calls: list[Call] = []
-        for line in text.split("\n"):  # in JSON a line break within a text is written as two characters
-            call = self._call(line, known)
-            if call not in calls:
-                calls.append(call)
-        return calls
+        lines = text.split("\n")  # in JSON a line break within a text is written as two characters
+        calls = _each_once(map(self._call, lines))
+        return self._literal(calls, Said(said), Said(asked)) if self.literal else calls
 
-    def _call(self, line: str, known: Said | None) -> Call:
+    def _literal(self, calls: Sequence[Call], said: Said, asked: Said) -> list[Call]:
+        schemas = {tool.name: tool.schema for tool in self.tools}
+        times = Counter(name for name, _ in calls)
+        return _each_once(
+            (name, literal(arguments, schemas[name], said, asked if times[name] == 1 else None))
+            for name, arguments in calls
+        )
+
+    def _call(self, line: str) -> Call:
         name, _, written = line.partition(" ")
         tool = next((tool for tool in self.tools if tool.name == name), None)
         try:
@@ -159,7 +168,15 @@ class ToolChoice:
                 kept="No tool was called.",
                 fix="Simplify their argument schemas; minimum > maximum, for one, cannot be satisfied.",
             )
-        return name, known.given(arguments, tool.parameters) if known and tool else arguments
+        return name, arguments
+
+
+def _each_once(calls: Iterable[Call]) -> list[Call]:
+    found: list[Call] = []
+    for call in calls:
+        if call not in found:
+            found.append(call)
+    return found
 
 
 def written(calls: Sequence[Call]) -> str:
@@ -181,4 +198,4 @@ def _tool(tool: Mapping[str, Any]) -> Tool:
     function = tool.get("function", tool)
     schema = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
     name = str(function["name"])
-    return Tool(name, enforceable(schema), signature(name, str(function.get("description") or ""), schema))
+    return Tool(name, enforceable(schema), signature(name, str(function.get("description") or ""), schema), schema)

@@ -1,0 +1,221 @@
+"""The arguments that a small model wrote, held against what was said.
+
+Such a model fills in what it need not (asked for the weather in a town it adds "rainy"), forgets what was said, takes
+one number for two things, and writes days in a form of its own. So, in this order: an argument that may be left out
+stands only where somebody gave its value; a day is written in the form that the argument asks for; of two arguments
+with one number, the one beside whose name another was said gets that; and a choice or a number that was said, and that
+no argument took, is added. All is read off the text: where two readings are possible, nothing is done.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from agent.models.said import Said
+from agent.models.text_values import days_in, numbers_in, plain, words_of
+
+_FORM = re.compile(r"\b(?:YYYY([-/.])MM\1DD|(?:DD|MM)([-/.])(?:MM|DD)\2YYYY)\b(?![ T]*HH)", re.IGNORECASE)
+_ISO = "YYYY-MM-DD"
+_CODE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z]{2})?")  # of a language, a country, a currency
+_CODED = frozenset({"language", "languages", "lang", "locale", "country", "currency", "source", "target"})
+_OF_DAYS = frozenset({"year", "month", "day"})
+_EXACT = 2.0**53  # the last whole number up to which all are exact
+_FIRST_YEAR = 1000  # "30 years" is no year
+_COMPOSED = ("$ref", "anyOf", "oneOf", "allOf")
+
+
+def literal(arguments: Mapping[str, Any], schema: Mapping[str, Any], said: Said, asked: Said | None) -> dict[str, Any]:
+    """The arguments of a call as they were said.
+
+    Args:
+        arguments: by name.
+        schema: JSON Schema of them all; where it is put together from others, all arguments stay as they are.
+        said: everything that was said.
+        asked: the request alone, which may hold what the call lacks; None where it asks for several calls of the tool,
+            as what was said might belong to any of them.
+    """
+    if not schema.keys().isdisjoint(_COMPOSED):
+        return dict(arguments)
+    found = _given(arguments, schema, said)
+    _write_days(found, schema, said)
+    _part_numbers(found, schema, said)
+    return found if asked is None else _completed(found, schema, asked)
+
+
+def _given(arguments: Mapping[str, Any], schema: Mapping[str, Any], said: Said) -> dict[str, Any]:
+    """Without what may be left out and nobody gave."""
+    required, known = schema.get("required") or (), schema.get("properties") or {}
+    kept = {name: value for name, value in arguments.items() if name in required}
+    for name, value in arguments.items():
+        if name in kept or not _holds(said, name, value, known.get(name, {})):
+            continue
+        if not _taken(said, name, value, kept, required):
+            kept[name] = value
+    return {name: kept[name] for name in arguments if name in kept}
+
+
+def _holds(said: Said, name: str, value: Any, schema: Any) -> bool:
+    """Whether somebody gave the value of an argument that may be left out."""
+    schema = schema if isinstance(schema, Mapping) else {}
+    if value is None or "const" in schema or "$ref" in schema:
+        return True
+    if isinstance(value, bool):
+        return said.touches(name)
+    if isinstance(value, dict):
+        inner = schema.get("properties") or {}
+        return not value or any(_holds(said, key, item, inner.get(key, {})) for key, item in value.items())
+    if isinstance(value, list):
+        items = schema.get("items", {})
+        return not value or any(_holds(said, name, item, items) for item in value)
+    if isinstance(value, str):
+        coded = _CODE.fullmatch(value) and not _CODED.isdisjoint(words_of(name))
+        return bool(coded) or (said.holds_choice(value) if _lists(schema) else said.holds_text(value))
+    part_of_day = any(value in parts for parts in said.parts_of_days) and not _OF_DAYS.isdisjoint(words_of(name))
+    return part_of_day or said.holds_number(abs(value))
+
+
+def _lists(schema: Mapping[str, Any]) -> bool:
+    """Whether a schema names the values there are."""
+    inner = [*schema.get("anyOf", ()), *schema.get("allOf", ())]
+    return "enum" in schema or any(isinstance(one, Mapping) and _lists(one) for one in inner)
+
+
+def _taken(said: Said, name: str, value: Any, others: Mapping[str, Any], required: Collection[str]) -> bool:
+    """Whether all that was said of a number stands for other arguments of the call, or of a text for required ones.
+
+    Arguments whose names share a word may share a number, too: the first and the last year.
+    """
+    if isinstance(value, str):
+        same = any(
+            isinstance(one, str) and plain(one) == plain(value) for other, one in others.items() if other in required
+        )
+        return same and bool(value.strip()) and said.count(value) == 1
+    if not _is_number(value) or said.spells_numbers or said.shares:
+        return False
+    words = {*words_of(name)}
+    apart = [one for other, one in others.items() if words.isdisjoint(words_of(other))]
+    used: int = sum(number == value for one in apart if not isinstance(one, str) for number in _numbers(one))
+    return 0 < said.count(float(abs(value))) <= used
+
+
+def _write_days(arguments: dict[str, Any], schema: Mapping[str, Any], said: Said) -> None:
+    """Every day in the form that its argument asks for.
+
+    One that nobody named becomes the one that was, where it is the only one that was and that is asked for.
+    """
+    forms = {name: form for name, argument in (schema.get("properties") or {}).items() if (form := _form(argument))}
+    lone = (
+        said.dates[0] if len(forms) == len(said.dates) == len(said.parts_of_days) == 1 and not said.tells_days else None
+    )
+    for name, form in forms.items():
+        value = arguments.get(name)
+        if not isinstance(value, str) or ":" in value:  # a time of a day is not said here
+            continue
+        own = _read(form, value) or next(iter(days_in(plain(value))), None)
+        if own is None or not said.holds_text(own.isoformat()):
+            own = lone or own
+        if own:
+            arguments[name] = _written(form, own)
+
+
+def _form(argument: Any) -> str:
+    if not isinstance(argument, Mapping):
+        return ""
+    match = _FORM.search(str(argument.get("description") or ""))
+    return match[0].upper() if match else _ISO if argument.get("format") == "date" else ""
+
+
+def _read(form: str, value: str) -> date | None:
+    pattern = (
+        re.escape(form).replace("YYYY", r"(?P<y>\d{4})").replace("MM", r"(?P<m>\d\d)").replace("DD", r"(?P<d>\d\d)")
+    )
+    match = re.fullmatch(pattern, value)
+    try:
+        return date(int(match["y"]), int(match["m"]), int(match["d"])) if match else None
+    except ValueError:
+        return None
+
+
+def _written(form: str, day: date) -> str:
+    return form.replace("YYYY", f"{day.year:04}").replace("MM", f"{day.month:02}").replace("DD", f"{day.day:02}")
+
+
+def _part_numbers(arguments: dict[str, Any], schema: Mapping[str, Any], said: Said) -> None:
+    """A number that was said once and stands for two arguments: one of them gets the number beside its name."""
+    numeric = [name for name, value in arguments.items() if _is_number(value)]
+    for name in numeric:
+        uses = sum(arguments[other] == arguments[name] for other in numeric)
+        if uses > max(1, said.numbers.count(arguments[name])):
+            left = {other: value for other, value in arguments.items() if other != name}
+            if (own := _number_for(name, schema, left, said)) is not None:
+                arguments[name] = own
+
+
+def _completed(arguments: Mapping[str, Any], schema: Mapping[str, Any], asked: Said) -> dict[str, Any]:
+    """With what may be left out, was left out, and was said all the same; in the order of the schema."""
+    found = dict(arguments)
+    for name, argument in (schema.get("properties") or {}).items():
+        if name in found or name in (schema.get("required") or ()) or not isinstance(argument, Mapping):
+            continue
+        choice = _choice_for(argument, found, asked) if "enum" in argument else _number_for(name, schema, found, asked)
+        if choice is not None:
+            found[name] = choice
+    order = [*(schema.get("properties") or {}), *arguments]
+    return {name: found[name] for name in dict.fromkeys(order) if name in found}
+
+
+def _choice_for(argument: Mapping[str, Any], others: Mapping[str, Any], asked: Said) -> Any:
+    """The one value of an enumeration that was said and stands for nothing else."""
+    named = [value for value in argument["enum"] if _names(asked, value)]
+    if len(named) != 1 or any(_stands_in(named[0], name, other) for name, other in others.items()):
+        return None
+    return named[0]
+
+
+def _names(asked: Said, value: Any) -> bool:
+    if isinstance(value, str):
+        return asked.names(value)
+    return _is_number(value) and value in asked.numbers
+
+
+def _number_for(name: str, schema: Mapping[str, Any], others: Mapping[str, Any], asked: Said) -> float | None:
+    """The one number beside which the name of an argument was said, and that stands for nothing else."""
+    known = schema.get("properties") or {}
+    kind = known[name].get("type") if isinstance(known.get(name), Mapping) else None
+    if kind not in ("integer", "number"):
+        return None
+    taken = {number for other in others.values() for number in _numbers(other)}
+    words = [word for other in others.values() if isinstance(other, str) for word in words_of(other)]
+    words += [word for other in known if other != name for word in words_of(other)]  # "min_price" beside "max_price"
+    found = [number for number in asked.numbers_beside(name, kind == "integer", words) if number not in taken]
+    if len(found) != 1 or found[0] > _EXACT or ("year" in words_of(name) and found[0] < _FIRST_YEAR):
+        return None
+    return int(found[0]) if found[0].is_integer() else found[0]
+
+
+def _stands_in(value: Any, name: str, other: Any) -> bool:
+    """Whether a value is a part of what another argument has, or is called."""
+    if isinstance(value, str):
+        words = f"{name} {other}" if isinstance(other, str) else name
+        return Said(" ".join(words_of(words))).names(value)
+    return value in _numbers(other)
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """All numbers within a value."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _numbers(item)
+    elif isinstance(value, str):
+        yield from numbers_in(value)
+    elif _is_number(value):
+        yield float(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,220 @@
+"""What was said, to be asked which words, numbers and days it holds.
+
+Forms of a word, of a number or of a day are known as one: "raining" holds "rainy", "5pm" holds 17:00, "May 10, 2022"
+holds 2022-05-10. English is what it knows best; of other languages it knows words and digits.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Sequence
+from datetime import date
+from functools import cached_property
+
+from agent.models import text_values
+from agent.models.text_values import STEM, abbreviates, month_of, numbers_in, parts_of, plain, rounded, words_of
+
+_DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
+_AFTERNOON = re.compile(r"(\d+)(?::\d+)?\s*p\.?m\b")
+_TIME = re.compile(r"(\d?\d):\d\d(?::\d\d)?")
+_UNNAMED = re.compile(r"[A-Z]{2,3}|[A-Z][a-z]+/[A-Z]\w+")  # JPY, Asia/Tokyo
+_COUNTED = "zero one two three four five six seven eight nine ten eleven twelve".split()
+_ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
+_BY_WORD = {word: number for words in (enumerate(_COUNTED), enumerate(_ORDINALS, 1)) for number, word in words}
+# Where days are spoken of, one may be meant that is not written out.
+_DAYS = frozenset(
+    "today tonight tomorrow yesterday now day days week weeks weekend month months year years next last this ago after "
+    "before later monday tuesday wednesday thursday friday saturday sunday morning afternoon evening noon".split()
+)
+_HOURS = frozenset("noon midday midnight morning afternoon evening night tonight dawn dusk now".split())
+_COUNTING = frozenset("number count amount total value".split())  # beside any number, whatever it counts
+_SHARING = frozenset("both each same equal equally all every respectively".split())
+_LETTERED = frozenset(  # what is shortened to one letter
+    "celsius centigrade fahrenheit kelvin metre metres meter meters gram grams litre litres liter liters second "
+    "seconds hour hours watt watts volt volts male female small medium large".split()
+)
+# Where numbers are put together from words, any number may be meant: "twenty-five", "half an hour".
+_SPELLED = re.compile(
+    r"\b(?:(?:thir|four|fif|six|seven|eigh|nine)teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundreds?|thousands?"
+    r"|millions?|half|quarters?|dozens?|couple|pair|once|twice|double|triple)\b|\d\s*[/\u2044]\s*\d"
+)
+_SCALES = (1, 0.01, 1e3, 1e6, 1e9, 60, 3600)  # "5 %" may be 0.05, "2 million" 2000000, an hour 60 or 3600
+# What makes a number a part of something, or negative: 555-1234, 5-10, 8:30, 3 pm.
+_JOINTS = frozenset(("-", "\u2013", "\u2212", ":", "/", "am", "pm"))
+_BEFORE, _AFTER = 3, 2  # pieces beside a number that may say what it is
+
+
+class Said:
+    """What was said.
+
+    Args:
+        text: a request, or a whole conversation.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = plain(text)
+
+    def holds_text(self, value: str) -> bool:
+        """Whether a word of the value was said, in some form; what can be meant without its words may have been."""
+        if time := _TIME.fullmatch(value):
+            return self._holds_hour(int(time[1]))
+        if day := text_values.read_day(value):
+            return self._holds_day(day)
+        if _UNNAMED.fullmatch(value):
+            return True
+        words = words_of(value)
+        if len(words) == 1 and len(value) < STEM and value.isalpha():
+            return any(abbreviates(words[0], word) for word in self.words)
+        return not words or any(map(self.holds_word, words)) or any(map(self.holds_number, numbers_in(value)))
+
+    def holds_choice(self, value: str) -> bool:
+        """Whether a word of one of the values that a schema lists was said, in some form or in short."""
+        words = words_of(value)
+        if not words:
+            return plain(value) in self.words
+        if len(words) == 1 and len(words[0]) == 1:
+            return words[0] in self.words or any(unit[0] == words[0] for unit in self.words & _LETTERED)
+        if len(words) == 1 and len(words[0]) < STEM and words[0].isalpha():
+            return any(abbreviates(words[0], word) for word in self.words)
+        if any(map(self.holds_number, numbers_in(value))):  # "5y"
+            return True
+        return any(self.holds_word(word) or (word in _LETTERED and word[0] in self.words) for word in words)
+
+    def touches(self, name: str) -> bool:
+        """Whether a word of a name was said, be it within another ("unlock" of "locked"), or none of it can be."""
+        stems = [word[:STEM] for word in words_of(name) if len(word) >= STEM - 1]
+        return not stems or any(stem in self._text for stem in stems)
+
+    def names(self, value: str) -> bool:
+        """Whether all words of the value were said, all but their endings, and not to rule it out."""
+        words = parts_of(value)
+        if not words_of(value) or len(words[0]) == 1 or not all(map(self._holds_whole, words)):
+            return False
+        return (
+            re.search(rf"\b(?:not|no|but|except|without)(?: at| for| in| on)?(?: the| an?)? {words[0]}", self._text)
+            is None
+        )
+
+    def holds_word(self, word: str) -> bool:
+        """Whether a word was said that begins as this one does; of a number: whether it was said."""
+        if word.isdecimal():
+            return self.holds_number(float(word)) or word in self.words
+        if not word.isascii():
+            return word in self._text  # some scripts write no spaces
+        if len(word) < STEM:
+            return not self.words.isdisjoint((word, f"{word}s"))
+        return any(one.startswith(word[:STEM]) for one in self.words)
+
+    def holds_number(self, value: float) -> bool:
+        """Whether a number was said, in digits or words, or any may have been."""
+        return rounded(value) in self._numbers or self.spells_numbers
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """All words, without capitals and accents."""
+        return frozenset(text_values.words_in(self._text))
+
+    @cached_property
+    def numbers(self) -> tuple[float, ...]:
+        """The numbers in digits, in order, without those that are a part of a day."""
+        return tuple(numbers_in(self._text))
+
+    def count(self, value: str | float) -> int:
+        """How often a text or a number was said, a number in digits and outside of days."""
+        if isinstance(value, str):
+            return self._text.count(plain(value))
+        return sum(any(math.isclose(number * scale, value) for scale in _SCALES) for number in self.numbers)
+
+    @cached_property
+    def tells_days(self) -> bool:
+        """Whether a day may be meant that is not written out."""
+        return not self.words.isdisjoint(_DAYS)
+
+    @cached_property
+    def shares(self) -> bool:
+        """Whether one value may be meant for several things: "both sides 5"."""
+        return not self.words.isdisjoint(_SHARING)
+
+    @cached_property
+    def spells_numbers(self) -> bool:
+        """Whether numbers are put together from words."""
+        return _SPELLED.search(self._text) is not None
+
+    @cached_property
+    def dates(self) -> tuple[date, ...]:
+        """The days that are written out whole, in order."""
+        return tuple(text_values.days_in(self._text))
+
+    @cached_property
+    def parts_of_days(self) -> tuple[frozenset[float], ...]:
+        """The numbers that each day is written with, be it written in part."""
+        return tuple(map(frozenset, text_values.parts_of_days(self._text)))
+
+    def numbers_beside(self, name: str, whole: bool = False, others: Collection[str] = ()) -> list[float]:
+        """The numbers beside which a word of an argument's name stands: "floor 8", "within 6 km"; none below zero.
+
+        Args:
+            name: of the argument; its last word may be a unit.
+            whole: only integers.
+            others: words that stand for something else.
+        """
+        parts = [part for part in words_of(name) if part not in others]
+        stems = {part[:STEM] for part in parts if len(part) >= STEM and part not in _COUNTING}
+        unit = parts[-1] if parts and 1 < len(parts[-1]) < STEM else None
+        return [
+            float(number)
+            for number, beside in self._surroundings
+            if number not in name and not (whole and "." in number)
+            if any(word[:STEM] in stems or word == unit for word in beside)
+        ]
+
+    @cached_property
+    def _surroundings(self) -> list[tuple[str, list[str]]]:
+        """Every number in digits with the words beside it."""
+        pieces = text_values.pieces_in(self._text)
+        return [
+            (
+                piece,
+                [*_until_stop(pieces[max(0, at - _BEFORE) : at][::-1]), *_until_stop(pieces[at + 1 : at + 1 + _AFTER])],
+            )
+            for at, piece in enumerate(pieces)
+            if text_values.is_number(piece) and _JOINTS.isdisjoint(pieces[max(0, at - 1) : at + 2])
+        ]
+
+    def _holds_whole(self, word: str) -> bool:
+        if word.isdecimal():
+            return word in self.words
+        if len(word) < STEM:
+            return self.holds_word(word)
+        stem = word[: max(STEM + 1, len(word) - 2)]  # "green" is not in "Greek"
+        return any(one.startswith(stem) or (word.startswith(one) and len(stem) <= len(one)) for one in self.words)
+
+    def _holds_hour(self, hour: int) -> bool:
+        return not self.words.isdisjoint(_HOURS) or self.holds_number(hour) or self.holds_number(hour % 12 or 12)
+
+    def _holds_day(self, day: date) -> bool:
+        if self.tells_days or day.year in self._numbers:  # "in 2023", "March 2024"
+            return True
+        months = {month_of(word) for word in self.words} - {None}
+        if not months and re.search(rf"\b{day.day}(?:st|nd|rd|th)\b", self._text):
+            return True
+        known = self._numbers.union(*self.parts_of_days)
+        return (day.month in months or day.month in known) and (day.day in known or self.spells_numbers)
+
+    @cached_property
+    def _numbers(self) -> frozenset[float]:
+        found = [*self.numbers, *numbers_in(_DECIMAL_COMMA.sub(".", self._text))]
+        found += [float(hour) + 12 for hour in _AFTERNOON.findall(self._text)]
+        found += [number for word, number in _BY_WORD.items() if word in self.words]
+        return frozenset(rounded(number * scale) for number in found for scale in _SCALES)
+
+
+def _until_stop(pieces: Sequence[str]) -> list[str]:
+    """The words up to the first sign or number."""
+    found: list[str] = []
+    for piece in pieces:
+        if not piece.isalpha():
+            break
+        found.append(piece)
+    return found
