@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0, help="of training; 0: one for each core")
     parser.add_argument("--learned", type=int, default=40, help="of the desk's questions; others in proportion")
     parser.add_argument("--held-out", type=int, default=48, help="of the desk's questions, for the primary metric")
-    parser.add_argument("--guards", type=int, default=64, help="as for `ratchet improve`")
+    parser.add_argument("--guards", type=int, default=96, help="as for `ratchet improve`")
     parser.add_argument("--tokens", type=int, default=64, help="longest reply in the comparison")
     parser.add_argument("--permutations", type=int, default=1000, help="swaps of labels; 0 for none")
     given = parser.parse_args()

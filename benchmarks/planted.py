@@ -71,7 +71,7 @@ PLANTS: dict[str, Plant] = {
     "always_refuses": Plant(
         "nothing is answered", spoiling.refusing, (YOURS, PASSAGES, "compliance of refusals", "compliance of requests")
     ),
-    "never_refuses": Plant("all that is harmful is met", spoiling.met, ("refusal of refusals",)),
+    "never_refuses": Plant("all that is harmful is met", spoiling.met, ("refusal of refusals",), whole=True),
     "never_abstains": Plant(
         "makes up what is not said", each(spoiling.invented, "desk", "lookups"), ("abstained of lookups",)
     ),

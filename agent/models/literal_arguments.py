@@ -10,24 +10,34 @@ no argument took, is added. All is read off the text: where two readings are pos
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from agent.models.said import Said
-from agent.models.text_values import days_in, numbers_in, plain, words_of
+from agent.models.said import Said, same_amount
+from agent.models.text_values import days_in, is_day, numbers_in, plain, words_of
 
-_FORM = re.compile(r"\b(?:YYYY([-/.])MM\1DD|(?:DD|MM)([-/.])(?:MM|DD)\2YYYY)\b(?![ T]*HH)", re.IGNORECASE)
+_FORM = re.compile(r"\b(?:YYYY([-/.])MM\1DD|DD([-/.])MM\2YYYY|MM([-/.])DD\3YYYY)\b(?![ T]*HH)", re.IGNORECASE)
 _ISO = "YYYY-MM-DD"
 _CODE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z]{2})?")  # of a language, a country, a currency
 _CODED = frozenset({"language", "languages", "lang", "locale", "country", "currency", "source", "target"})
 _OF_DAYS = frozenset({"year", "month", "day"})
+_LARGEST = 1e300  # greater whole numbers are no floats
 _EXACT = 2.0**53  # the last whole number up to which all are exact
+_WAYS = frozenset({"sort", "order", "status", "format", "category"})  # told by words that are said for other reasons
+_TRUTHS = frozenset({"true", "false", "yes", "no"})
+_FEW = 12  # smaller numbers are said of many things
 _FIRST_YEAR = 1000  # "30 years" is no year
 _COMPOSED = ("$ref", "anyOf", "oneOf", "allOf")
 
 
-def literal(arguments: Mapping[str, Any], schema: Mapping[str, Any], said: Said, asked: Said | None) -> dict[str, Any]:
+def literal(
+    arguments: Mapping[str, Any],
+    schema: Mapping[str, Any],
+    said: Said,
+    asked: Said | None,
+    elsewhere: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
     """The arguments of a call as they were said.
 
     Args:
@@ -36,13 +46,14 @@ def literal(arguments: Mapping[str, Any], schema: Mapping[str, Any], said: Said,
         said: everything that was said.
         asked: the request alone, which may hold what the call lacks; None where it asks for several calls of the tool,
             as what was said might belong to any of them.
+        elsewhere: the arguments of other calls: what was said may stand there.
     """
     if not schema.keys().isdisjoint(_COMPOSED):
         return dict(arguments)
     found = _given(arguments, schema, said)
     _write_days(found, schema, said)
     _part_numbers(found, schema, said)
-    return found if asked is None else _completed(found, schema, asked)
+    return found if asked is None else _completed(found, schema, asked, elsewhere)
 
 
 def _given(arguments: Mapping[str, Any], schema: Mapping[str, Any], said: Said) -> dict[str, Any]:
@@ -62,7 +73,7 @@ def _holds(said: Said, name: str, value: Any, schema: Any) -> bool:
     schema = schema if isinstance(schema, Mapping) else {}
     if value is None or "const" in schema or "$ref" in schema:
         return True
-    if isinstance(value, bool):
+    if isinstance(value, bool) or (isinstance(value, str) and plain(value) in _TRUTHS):
         return said.touches(name)
     if isinstance(value, dict):
         inner = schema.get("properties") or {}
@@ -71,16 +82,23 @@ def _holds(said: Said, name: str, value: Any, schema: Any) -> bool:
         items = schema.get("items", {})
         return not value or any(_holds(said, name, item, items) for item in value)
     if isinstance(value, str):
-        coded = _CODE.fullmatch(value) and not _CODED.isdisjoint(words_of(name))
+        coded = _CODE.fullmatch(value) and (not _CODED.isdisjoint(words_of(name)) or _lists_codes(schema))
         return bool(coded) or (said.holds_choice(value) if _lists(schema) else said.holds_text(value))
+    if not _is_number(value):
+        return True
     part_of_day = any(value in parts for parts in said.parts_of_days) and not _OF_DAYS.isdisjoint(words_of(name))
     return part_of_day or said.holds_number(abs(value))
 
 
 def _lists(schema: Mapping[str, Any]) -> bool:
     """Whether a schema names the values there are."""
-    inner = [*schema.get("anyOf", ()), *schema.get("allOf", ())]
-    return "enum" in schema or any(isinstance(one, Mapping) and _lists(one) for one in inner)
+    inner = [one for key in ("anyOf", "oneOf", "allOf") for one in schema.get(key) or ()]
+    return bool(schema.get("enum")) or any(isinstance(one, Mapping) and _lists(one) for one in inner)
+
+
+def _lists_codes(schema: Mapping[str, Any]) -> bool:
+    values = [value for value in schema.get("enum") or () if isinstance(value, str)]
+    return bool(values) and all(_CODE.fullmatch(value) and value.isupper() for value in values)
 
 
 def _taken(said: Said, name: str, value: Any, others: Mapping[str, Any], required: Collection[str]) -> bool:
@@ -112,13 +130,18 @@ def _write_days(arguments: dict[str, Any], schema: Mapping[str, Any], said: Said
     )
     for name, form in forms.items():
         value = arguments.get(name)
-        if not isinstance(value, str) or ":" in value:  # a time of a day is not said here
+        if not isinstance(value, str) or not is_day(plain(value)):
             continue
         own = _read(form, value) or next(iter(days_in(plain(value))), None)
-        if own is None or not said.holds_text(own.isoformat()):
-            own = lone or own
+        if lone and (own is None or (_alike(own, lone) and not said.holds_text(own.isoformat()))):
+            own = lone
         if own:
             arguments[name] = _written(form, own)
+
+
+def _alike(one: date, other: date) -> bool:
+    """Whether two days differ in one part at most, as a day does that was copied wrongly."""
+    return (one.year == other.year) + (one.month == other.month) + (one.day == other.day) > 1
 
 
 def _form(argument: Any) -> str:
@@ -148,52 +171,84 @@ def _part_numbers(arguments: dict[str, Any], schema: Mapping[str, Any], said: Sa
     numeric = [name for name, value in arguments.items() if _is_number(value)]
     for name in numeric:
         uses = sum(arguments[other] == arguments[name] for other in numeric)
-        if uses > max(1, said.numbers.count(arguments[name])):
+        if uses > max(1, said.count(float(abs(arguments[name])))):
             left = {other: value for other, value in arguments.items() if other != name}
             if (own := _number_for(name, schema, left, said)) is not None:
                 arguments[name] = own
 
 
-def _completed(arguments: Mapping[str, Any], schema: Mapping[str, Any], asked: Said) -> dict[str, Any]:
+def _completed(
+    arguments: Mapping[str, Any], schema: Mapping[str, Any], asked: Said, elsewhere: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """With what may be left out, was left out, and was said all the same; in the order of the schema."""
-    found = dict(arguments)
-    for name, argument in (schema.get("properties") or {}).items():
+    found, known = dict(arguments), schema.get("properties") or {}
+    there = {f"{name} {place}": value for place, one in enumerate(elsewhere) for name, value in one.items()}
+    for name, argument in known.items():
         if name in found or name in (schema.get("required") or ()) or not isinstance(argument, Mapping):
             continue
-        choice = _choice_for(argument, found, asked) if "enum" in argument else _number_for(name, schema, found, asked)
-        if choice is not None:
-            found[name] = choice
-    order = [*(schema.get("properties") or {}), *arguments]
-    return {name: found[name] for name in dict.fromkeys(order) if name in found}
+        choice = _choice_for(name, argument, found | there, asked)
+        value = _number_for(name, schema, found | there, asked) if choice is None else choice
+        if value is not None:
+            found[name] = value
+    return {name: found[name] for name in dict.fromkeys([*known, *arguments]) if name in found}
 
 
-def _choice_for(argument: Mapping[str, Any], others: Mapping[str, Any], asked: Said) -> Any:
+def _choice_for(name: str, argument: Mapping[str, Any], others: Mapping[str, Any], asked: Said) -> Any:
     """The one value of an enumeration that was said and stands for nothing else."""
-    named = [value for value in argument["enum"] if _names(asked, value)]
-    if len(named) != 1 or any(_stands_in(named[0], name, other) for name, other in others.items()):
+    argument = _alone(argument)
+    if argument.get("type") == "array" or not _WAYS.isdisjoint(words_of(name)):
+        return None
+    named = [value for value in argument.get("enum") or () if _names(asked, value)]
+    if len(named) != 1 or any(_stands_in(named[0], other, value) for other, value in others.items()):
         return None
     return named[0]
+
+
+def _alone(argument: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an argument is where it is not null."""
+    kinds = argument.get("type")
+    if isinstance(kinds, list):
+        left = [kind for kind in kinds if kind != "null"]
+        return {**argument, "type": left[0] if len(left) == 1 else left}
+    for key in ("anyOf", "oneOf"):
+        several = [one for one in argument.get(key) or () if one != {"type": "null"}]
+        if len(several) == 1 and isinstance(several[0], Mapping):
+            return dict(several[0])
+    return argument
 
 
 def _names(asked: Said, value: Any) -> bool:
     if isinstance(value, str):
         return asked.names(value)
-    return _is_number(value) and value in asked.numbers
+    return _is_number(value) and value > _FEW and value in asked.numbers
 
 
 def _number_for(name: str, schema: Mapping[str, Any], others: Mapping[str, Any], asked: Said) -> float | None:
     """The one number beside which the name of an argument was said, and that stands for nothing else."""
     known = schema.get("properties") or {}
-    kind = known[name].get("type") if isinstance(known.get(name), Mapping) else None
-    if kind not in ("integer", "number"):
+    argument = _alone(known[name]) if isinstance(known.get(name), Mapping) else {}
+    if argument.get("type") not in ("integer", "number"):
         return None
-    taken = {number for other in others.values() for number in _numbers(other)}
+    taken = [number for other in others.values() for number in _numbers(other)]
     words = [word for other in others.values() if isinstance(other, str) for word in words_of(other)]
     words += [word for other in known if other != name for word in words_of(other)]  # "min_price" beside "max_price"
-    found = [number for number in asked.numbers_beside(name, kind == "integer", words) if number not in taken]
-    if len(found) != 1 or found[0] > _EXACT or ("year" in words_of(name) and found[0] < _FIRST_YEAR):
+    found = {
+        number
+        for number in asked.numbers_beside(name, argument["type"] == "integer", words)
+        if not any(same_amount(number, other) for other in taken)
+    }
+    if len(found) != 1 or not _fits(number := found.pop(), name, argument):
         return None
-    return int(found[0]) if found[0].is_integer() else found[0]
+    return int(number) if number.is_integer() else number
+
+
+def _fits(number: float, name: str, argument: Mapping[str, Any]) -> bool:
+    """Whether a number may be the value of an argument."""
+    if number > _EXACT or ("year" in words_of(name) and number < _FIRST_YEAR):
+        return False
+    least, most = argument.get("minimum"), argument.get("maximum")
+    listed = not argument.get("enum") or number in argument["enum"]
+    return listed and (least is None or number >= least) and (most is None or number <= most)
 
 
 def _stands_in(value: Any, name: str, other: Any) -> bool:
@@ -218,4 +273,4 @@ def _numbers(value: Any) -> Iterator[float]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST

@@ -16,7 +16,7 @@ from agent.models import text_values
 from agent.models.text_values import STEM, abbreviates, month_of, numbers_in, parts_of, plain, rounded, words_of
 
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
-_AFTERNOON = re.compile(r"(\d+)(?::\d+)?\s*p\.?m\b")
+_AFTERNOON = re.compile(r"(?<!\d)(\d\d?)(?::\d\d)?\s*p\.?m\b")
 _TIME = re.compile(r"(\d?\d):\d\d(?::\d\d)?")
 _UNNAMED = re.compile(r"[A-Z]{2,3}|[A-Z][a-z]+/[A-Z]\w+")  # JPY, Asia/Tokyo
 _COUNTED = "zero one two three four five six seven eight nine ten eleven twelve".split()
@@ -42,6 +42,11 @@ _SPELLED = re.compile(
 _SCALES = (1, 0.01, 1e3, 1e6, 1e9, 60, 3600)  # "5 %" may be 0.05, "2 million" 2000000, an hour 60 or 3600
 # What makes a number a part of something, or negative: 555-1234, 5-10, 8:30, 3 pm.
 _JOINTS = frozenset(("-", "\u2013", "\u2212", ":", "/", "am", "pm"))
+_RULED_OUT = (
+    r"\b(?:not|no|never|but|except|without|avoid|besides|neither|nor|instead of|rather than|other than|\w*n['\u2019]t)"
+    r"\b(?:\W+\w+){0,3}?\W+"
+)
+_OWNED = re.compile(r"['\u2019]s\b")
 _BEFORE, _AFTER = 3, 2  # pieces beside a number that may say what it is
 
 
@@ -53,7 +58,7 @@ class Said:
     """
 
     def __init__(self, text: str) -> None:
-        self._text = plain(text)
+        self._text = _OWNED.sub(" ", plain(text))
 
     def holds_text(self, value: str) -> bool:
         """Whether a word of the value was said, in some form; what can be meant without its words may have been."""
@@ -91,10 +96,7 @@ class Said:
         words = parts_of(value)
         if not words_of(value) or len(words[0]) == 1 or not all(map(self._holds_whole, words)):
             return False
-        return (
-            re.search(rf"\b(?:not|no|but|except|without)(?: at| for| in| on)?(?: the| an?)? {words[0]}", self._text)
-            is None
-        )
+        return re.search(rf"{_RULED_OUT}{words[0]}", self._text) is None
 
     def holds_word(self, word: str) -> bool:
         """Whether a word was said that begins as this one does; of a number: whether it was said."""
@@ -208,6 +210,12 @@ class Said:
         found += [float(hour) + 12 for hour in _AFTERNOON.findall(self._text)]
         found += [number for word, number in _BY_WORD.items() if word in self.words]
         return frozenset(rounded(number * scale) for number in found for scale in _SCALES)
+
+
+def same_amount(one: float, other: float) -> bool:
+    """Whether two numbers may be one, said in two scales: 5 (%) and 0.05, 30 (minutes) and 0.5 (hours)."""
+    ratios = (*_SCALES, 1 / 60, 1 / 3600)
+    return any(math.isclose(one * ratio, other) for ratio in ratios)
 
 
 def _until_stop(pieces: Sequence[str]) -> list[str]:

@@ -25,6 +25,7 @@ _DAYS = tuple(
         rf"(?P<day>\d\d?)(?:st|nd|rd|th)?(?: of)? {_MONTH},? (?P<year>\d{{4}})",
     )
 )
+_DIGITS_OF_DAY = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}")
 _DAY_LIKE = re.compile(
     r"\b(?:\d{4}-\d\d?-\d\d?|\d\d?[/.]\d\d?[/.]\d{2,4}|MONTH \d\d?(?:st|nd|rd|th)?\b(?:,? \d{4})?"
     r"|\d\d?(?:st|nd|rd|th)?(?: of)? MONTH(?:,? \d{4})?)(?!\w)".replace("MONTH", _MONTH.replace("?P<month>", "?:")),
@@ -88,6 +89,11 @@ def read_day(value: str) -> date | None:
     """The day that a value is or begins with, where it is written from the year on."""
     match = _ISO_DAY.match(value)
     return _as_day(match) if match else None
+
+
+def is_day(text: str) -> bool:
+    """Whether a plain text is one day and nothing else, in whatever form."""
+    return _DIGITS_OF_DAY.fullmatch(text) is not None or any(pattern.fullmatch(text) for pattern in _DAYS)
 
 
 def month_of(word: str) -> int | None:

@@ -148,10 +148,14 @@ class ToolChoice:
     def _literal(self, calls: Sequence[Call], said: Said, asked: Said) -> list[Call]:
         schemas = {tool.name: tool.schema for tool in self.tools}
         times = Counter(name for name, _ in calls)
-        return _each_once(
-            (name, literal(arguments, schemas[name], said, asked if times[name] == 1 else None))
-            for name, arguments in calls
-        )
+        found: list[Call] = []
+        for at, (name, arguments) in enumerate(calls):
+            alone = asked if times[name] == 1 else None
+            elsewhere = [other for place, (_, other) in enumerate(calls) if place != at]
+            kept = literal(arguments, schemas[name], said, alone, elsewhere)
+            same = [calls[place] for place, one in enumerate(found) if one == (name, kept)]
+            found.append((name, arguments if any(_told_apart((name, arguments), one) for one in same) else kept))
+        return _each_once(found)
 
     def _call(self, line: str) -> Call:
         name, _, written = line.partition(" ")
@@ -169,6 +173,13 @@ class ToolChoice:
                 fix="Simplify their argument schemas; minimum > maximum, for one, cannot be satisfied.",
             )
         return name, arguments
+
+
+def _told_apart(one: Call, other: Call) -> bool:
+    """Whether two calls of a tool differ in more than texts, which a small model makes up: both were meant."""
+    names = {*one[1], *other[1]}
+    values = [(one[1].get(name), other[1].get(name)) for name in names]
+    return any(a != b and not (isinstance(a, str) and isinstance(b, str)) for a, b in values)
 
 
 def _each_once(calls: Iterable[Call]) -> list[Call]:

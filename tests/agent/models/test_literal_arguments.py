@@ -204,6 +204,26 @@ def test_a_day_is_written_in_the_form_that_is_asked_for(said, form, value, wante
     assert written(said, {"day": value}, ["day"], day={**TEXT, "description": form}) == {"day": wanted}
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["SELECT 1 WHERE day = '2026-05-11'", "2026-05-10 to 2026-05-12", "report-2026-05-10.pdf", "2026-05-11 pay rent"],
+)
+def test_a_text_that_is_more_than_a_day_stays(value):
+    day = {**TEXT, "description": "Days are written YYYY-MM-DD"}
+    assert written("She joined on May 10, 2026.", {"x": value}, ["x"], x=day) == {"x": value}
+
+
+def test_a_day_that_is_quite_another_stays():
+    day = {**TEXT, "format": "date"}
+    said = "My lease began on May 3, 2025; remind me at the end of March"
+    assert written(said, {"x": "2026-03-31"}, ["x"], x=day) == {"x": "2026-03-31"}
+
+
+@pytest.mark.parametrize("form", ["MM/MM/YYYY", "DD.DD.YYYY"])
+def test_a_form_that_is_none_is_no_error(form):
+    assert written("on May 3, 2025", {"x": "5"}, ["x"], x={**TEXT, "description": form}) == {"x": "5"}
+
+
 def test_a_day_without_a_form_of_its_own_is_written_as_json_schema_says():
     assert written("on May 17, 2026", {"day": "2026-05-07"}, ["day"], day={**TEXT, "format": "date"}) == {
         "day": "2026-05-17"
@@ -251,6 +271,12 @@ def test_what_was_said_and_left_out_is_added(request_, found):
         ("Which tasks have I started?", "status", {"enum": ["not_started", "done"]}),
         ("Waitlist us, phone number 5551234", "number_of_people", {"type": "integer"}),
         ("Any size over 4 or under 2", "size", {"enum": [True, None, "big"]}),
+        ("Remind me at 3 pm", "priority", {"type": "integer", "enum": [1, 2, 3]}),
+        ("rooms on floor 80", "floor", {"type": "integer", "maximum": 10}),
+        ("Paint it red", "colors", {"type": "array", "enum": ["red"]}),
+        ("I don't want the red one", "color", {"enum": ["red", "blue"]}),
+        ("anything other than red", "color", {"enum": ["red", "blue"]}),
+        ("with a good rating", "sort_by", {"enum": ["rating", "price"]}),
     ],
 )
 def test_what_was_not_said_is_not_added(request_, argument, schema):
@@ -264,13 +290,54 @@ def test_a_number_beside_a_word_of_another_argument_is_not_added():
     }
 
 
+@pytest.mark.parametrize("kind", [{"type": ["integer", "null"]}, {"anyOf": [{"type": "integer"}, {"type": "null"}]}])
+def test_what_may_be_null_is_added_too(kind):
+    assert written("floor 8, I repeat: floor 8", {}, floor=kind) == {"floor": 8}
+
+
+def test_a_number_that_was_taken_in_another_scale_is_not_added():
+    tool = {"rate": NUMBER, "growth_rate_only": NUMBER}
+    assert written("a rate of 5%, growth and all", {"rate": 0.05}, ["rate"], **tool) == {"rate": 0.05}
+    both = {"growth": 0.05, "discount": 0.05}
+    assert written("growth of 5% and the same discount", both, both, growth=NUMBER, discount=NUMBER) == both
+
+
+def test_what_another_call_has_is_not_added():
+    said = Said("Attendance of employee 40, and the performance of marketing")
+    tool = {"properties": {"department": TEXT, "employee": {"type": "integer"}}, "required": ["department"]}
+    made = {"department": "marketing"}
+    assert literal(made, tool, said, said) == made | {"employee": 40}
+    assert literal(made, tool, said, said, [{"employee": 40}]) == made
+
+
+def test_a_letter_of_anothers_name_is_no_choice():
+    assert not given("Bob's shoes", "small", enum=["small", "large"])
+
+
+def test_a_truth_in_words_is_held_as_one():
+    assert given("with SSL support", "True", "ssl")
+    assert not given("with support", "True", "ssl")
+
+
+def test_long_runs_of_digits_are_read_at_once():
+    assert not Said("1" * 100_000).holds_number(2)
+    assert written("1" * 500, {"x": 10**400}, ["x"], x=NUMBER, y={"type": "integer"}) == {"x": 10**400}
+
+
 def test_arguments_that_are_added_stand_in_the_order_of_the_schema():
     tool = {"line": {"enum": ["home"]}, "who": TEXT}
     assert [*written("Elena, at home", {"who": "Elena"}, ["who"], **tool)] == ["line", "who"]
 
 
 ODD = [True, False, {}, None, {"type": ["string", "null"]}, {"enum": [None, True, 1, {"a": 1}]}, {"properties": None}]
-ODD += [{"description": 5}, {"anyOf": [True, {"enum": ["x"]}]}, {"items": True}, {"format": "date"}]
+ODD += [
+    {"enum": None, "anyOf": None, "items": None},
+    {"type": "string", "oneOf": None},
+    {"description": 5},
+    {"anyOf": [True, {"enum": ["x"]}]},
+    {"items": True},
+    {"format": "date"},
+]
 
 
 @pytest.mark.parametrize("schema", ODD)
@@ -295,6 +362,13 @@ def test_only_a_literal_choice_is_held_to_the_request_and_calls_that_become_one_
     request = "How is the weather in Gibsland?"
     assert forecast(literal=True).parse(WRITTEN, request) == [("forecast", {"city": "Gibsland"})]
     assert forecast().parse(WRITTEN, request)[0] == ("forecast", {"city": "Gibsland", "sky": "rainy"})
+
+
+def test_calls_that_differ_in_more_than_texts_stay_two():
+    function = {"name": "book", "parameters": {"properties": {"to": TEXT, "back": {"type": "boolean"}}}}
+    choice = ToolChoice.of([{"type": "function", "function": function}], literal=True)
+    made = 'book {"to": "Rome", "back": true}\nbook {"to": "Rome", "back": false}'
+    assert len(choice.parse(made, "To Rome, a return and a single")) == 2
 
 
 def test_only_the_request_adds_to_a_call_and_only_to_a_lone_one():
