@@ -22,6 +22,16 @@ _UNNAMED = re.compile(r"[A-Z]{2,3}|[A-Z][a-z]+/[A-Z]\w+")  # JPY, Asia/Tokyo
 _COUNTED = "zero one two three four five six seven eight nine ten eleven twelve".split()
 _ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
 _BY_WORD = {word: number for words in (enumerate(_COUNTED), enumerate(_ORDINALS, 1)) for number, word in words}
+_BY_WORD |= {"monthly": 12, "quarterly": 4, "direct": 0, "nonstop": 0, "rest": 0, "ground": 0}  # "from rest"
+_MEANT = {  # a choice, and the words that mean it
+    "daily": {"day", "days"},
+    "weekly": {"week", "weeks", *"monday tuesday wednesday thursday friday saturday sunday".split()},
+    "monthly": {"month", "months"},
+    "yearly": {"year", "years", "annual", "annually"},
+    "annual": {"year", "years", "yearly"},
+    "female": {"women", "woman", "girls", "girl"},
+    "male": {"men", "man", "boys", "boy"},
+}
 # Where days are spoken of, one may be meant that is not written out.
 _DAYS = frozenset(
     "today tonight tomorrow yesterday now day days week weeks weekend month months year years next last this ago after "
@@ -106,7 +116,8 @@ class Said:
             return word in self._text  # some scripts write no spaces
         if len(word) < STEM:
             return not self.words.isdisjoint((word, f"{word}s"))
-        return any(one.startswith(word[:STEM]) for one in self.words)
+        meant = not self.words.isdisjoint(_MEANT.get(word, ()))
+        return meant or any(one.startswith(word[:STEM]) for one in self.words)
 
     def holds_number(self, value: float) -> bool:
         """Whether a number was said, in digits or words, or any may have been."""

@@ -97,6 +97,9 @@ def test_a_value_that_was_given_stays_in_any_of_its_forms(request_, value):
         ("The weather in Germany", "DE", False),
         ("over the last 5 years", "5y", True),
         ("100°F", "fahrenheit", True),
+        ("every Monday at 8", "weekly", True),
+        ("every Monday at 8", "monthly", False),
+        ("the women's football teams", "female", True),
     ],
 )
 @pytest.mark.parametrize("wrapped", [lambda enum: enum, lambda enum: {"anyOf": [{"type": "null"}, enum]}])
@@ -135,6 +138,8 @@ def test_a_code_stands_where_codes_are_asked_for(name, value):
         ("charges of 1e-9 C", 1e-9),
         ("G=6.674e-11", 6.674e-11),
         ("a timer for 30 minutes", 1800),
+        ("compounded quarterly", 4),
+        ("direct flights", 0),
         ("a chance of .5", 0.5),
         ("1,00,000 rupees", 100_000),
     ],
