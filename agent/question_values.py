@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from agent.models.text_values import MONTHS
+
 MAX_WORDS = 6  # of an unquoted value
 MAX_VALUES = 400  # per argument; a grammar of more takes noticeably long to prepare
 MAX_LENGTH = 120  # characters of a value for which the question has no candidates
@@ -23,9 +25,8 @@ _QUOTED = re.compile(
 _PIECES = re.compile(r"\n+|[.!?;:](?=\s|$)|,(?=\s)|[()\[\]]")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?!\w|\.\d)")
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_MONTHS = "january february march april may june july august september october november december".split()
-_LONG_DATE = re.compile(rf"\b({'|'.join(_MONTHS)})\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(\d{{4}})\b", re.IGNORECASE)
-_DAY_FIRST = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?({'|'.join(_MONTHS)}),?\s+(\d{{4}})\b", re.I)
+_LONG_DATE = re.compile(rf"\b({'|'.join(MONTHS)})\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(\d{{4}})\b", re.IGNORECASE)
+_DAY_FIRST = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?({'|'.join(MONTHS)}),?\s+(\d{{4}})\b", re.I)
 _ISO_DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 _SHAPED = {  # a word of an argument's name → what its values look like
     "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
@@ -78,7 +79,7 @@ def dates(question: str) -> list[str]:
     """The dates that a question writes out, in ISO form (2026-11-21)."""
     found = [(match.start(), match[3], match[1], match[2]) for match in _LONG_DATE.finditer(question)]
     found += [(match.start(), match[3], match[2], match[1]) for match in _DAY_FIRST.finditer(question)]
-    written = [(at, f"{year}-{_MONTHS.index(month.lower()) + 1:02}-{int(day):02}") for at, year, month, day in found]
+    written = [(at, f"{year}-{MONTHS.index(month.lower()) + 1:02}-{int(day):02}") for at, year, month, day in found]
     written += [(match.start(), match.group()) for match in _ISO_DATE.finditer(question)]
     return [date for _, date in sorted(written)]
 

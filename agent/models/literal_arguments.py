@@ -133,7 +133,7 @@ def _write_days(arguments: dict[str, Any], schema: Mapping[str, Any], said: Said
         if not isinstance(value, str) or not is_day(plain(value)):
             continue
         own = _read(form, value) or next(iter(days_in(plain(value))), None)
-        if lone and (own is None or (_alike(own, lone) and not said.holds_text(own.isoformat()))):
+        if lone and (own is None or (_alike(own, lone) and not said.holds_day(own))):
             own = lone
         if own:
             arguments[name] = _written(form, own)

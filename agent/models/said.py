@@ -75,7 +75,7 @@ class Said:
         if time := _TIME.fullmatch(value):
             return self._holds_hour(int(time[1]))
         if day := text_values.read_day(value):
-            return self._holds_day(day)
+            return self.holds_day(day)
         if _UNNAMED.fullmatch(value):
             return True
         words = words_of(value)
@@ -122,6 +122,16 @@ class Said:
     def holds_number(self, value: float) -> bool:
         """Whether a number was said, in digits or words, or any may have been."""
         return rounded(value) in self._numbers or self.spells_numbers
+
+    def holds_day(self, day: date) -> bool:
+        """Whether a day was said, in some form, or may be meant."""
+        if self.tells_days or day.year in self._numbers:  # "in 2023", "March 2024"
+            return True
+        months = {month_of(word) for word in self.words} - {None}
+        if not months and re.search(rf"\b{day.day}(?:st|nd|rd|th)\b", self._text):
+            return True
+        known = self._numbers.union(*self.parts_of_days)
+        return (day.month in months or day.month in known) and (day.day in known or self.spells_numbers)
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -205,15 +215,6 @@ class Said:
 
     def _holds_hour(self, hour: int) -> bool:
         return not self.words.isdisjoint(_HOURS) or self.holds_number(hour) or self.holds_number(hour % 12 or 12)
-
-    def _holds_day(self, day: date) -> bool:
-        if self.tells_days or day.year in self._numbers:  # "in 2023", "March 2024"
-            return True
-        months = {month_of(word) for word in self.words} - {None}
-        if not months and re.search(rf"\b{day.day}(?:st|nd|rd|th)\b", self._text):
-            return True
-        known = self._numbers.union(*self.parts_of_days)
-        return (day.month in months or day.month in known) and (day.day in known or self.spells_numbers)
 
     @cached_property
     def _numbers(self) -> frozenset[float]:

@@ -14,8 +14,9 @@ _DIGITS = r"(?<![^\W_])(?:\d+(?:\.\d+)?|(?<!\d)\.\d+)(?:e[-+]?\d+\b)?"  # not th
 _NUMBER = re.compile(_DIGITS)
 _PIECE = re.compile(rf"{_DIGITS}|[^\W\d_][^\W_]*|\S")
 _GROUPED = re.compile(r"(?<=\d),(?=(?:\d{2,3},){0,4}\d{3}(?!\d))")  # 1,000,000 and 10,00,000
-_MONTHS = "january february march april may june july august september october november december".split()
-_MONTH = "(?P<month>" + "|".join(f"{month[:3]}(?:{month[3:]})?" for month in _MONTHS) + r"|sept)\b\.?"
+# Of English; `calendar` has those of the locale.
+MONTHS = "january february march april may june july august september october november december".split()
+_MONTH = "(?P<month>" + "|".join(f"{month[:3]}(?:{month[3:]})?" for month in MONTHS) + r"|sept)\b\.?"
 _ISO_DAY = re.compile(r"(?P<year>\d{4})-(?P<number>\d\d?)-(?P<day>\d\d?)(?!\d)")
 _DAYS = tuple(
     re.compile(rf"\b{pattern}\b")
@@ -98,9 +99,9 @@ def is_day(text: str) -> bool:
 
 def month_of(word: str) -> int | None:
     """The number of a month by its name, in full or in short."""
-    names = (month for month in _MONTHS if word in (month, month[:3]))
+    names = (month for month in MONTHS if word in (month, month[:3]))
     name = "september" if word == "sept" else next(names, None)
-    return _MONTHS.index(name) + 1 if name else None
+    return MONTHS.index(name) + 1 if name else None
 
 
 def abbreviates(short: str, word: str) -> bool:

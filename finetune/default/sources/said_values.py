@@ -6,9 +6,10 @@ import datetime
 import re
 from collections.abc import Iterator
 
-_MONTHS = "january february march april may june july august september october november december".split()
+from agent.models.text_values import MONTHS
+
 _DAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
-_MONTH = "|".join(f"{month}|{month[:3]}" for month in _MONTHS)
+_MONTH = "|".join(f"{month}|{month[:3]}" for month in MONTHS)
 _MONTH_DAY = re.compile(rf"(?i)\b({_MONTH})\.? (\d{{1,2}})(?:st|nd|rd|th)?\b(?!:|\s*[ap]\.?m)")
 _DAY_MONTH = re.compile(rf"(?i)\b(?:the )?(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? ({_MONTH})\b")
 _ORDINAL = re.compile(r"(?i)\b(?:the )?(\d{1,2})(?:st|nd|rd|th)\b(?: of this month)?")
@@ -40,7 +41,7 @@ def _dates(text: str, today: datetime.date) -> Iterator[tuple[str, datetime.date
     for match in _DAY_MONTH.finditer(text):
         yield match[0], _date(today, match[2], match[1])
     for match in _ORDINAL.finditer(text):
-        yield match[0], _date(today, _MONTHS[today.month - 1], match[1])
+        yield match[0], _date(today, MONTHS[today.month - 1], match[1])
     for words, days in _NEAR.items():
         if words in text.casefold() and not (words == "tomorrow" and "day after tomorrow" in text.casefold()):
             yield words, today + datetime.timedelta(days)
@@ -50,7 +51,7 @@ def _dates(text: str, today: datetime.date) -> Iterator[tuple[str, datetime.date
 
 
 def _date(today: datetime.date, month: str, day: str) -> datetime.date | None:
-    number = next(number for number, name in enumerate(_MONTHS, 1) if name.startswith(month.casefold()[:3]))
+    number = next(number for number, name in enumerate(MONTHS, 1) if name.startswith(month.casefold()[:3]))
     try:
         return datetime.date(today.year, number, int(day))
     except ValueError:
