@@ -76,7 +76,7 @@ class Said:
             return self._holds_hour(int(time[1]))
         if day := text_values.read_day(value):
             return self.holds_day(day)
-        if _UNNAMED.fullmatch(value):
+        if _UNNAMED.fullmatch(value) or self._holds_verbatim(value):
             return True
         words = words_of(value)
         if len(words) == 1 and len(value) < STEM and value.isalpha():
@@ -85,9 +85,9 @@ class Said:
 
     def holds_choice(self, value: str) -> bool:
         """Whether a word of one of the values that a schema lists was said, in some form or in short."""
+        if self._holds_verbatim(value):
+            return True
         words = words_of(value)
-        if not words:
-            return plain(value) in self.words
         if len(words) == 1 and len(words[0]) == 1:
             return words[0] in self.words or any(unit[0] == words[0] for unit in self.words & _LETTERED)
         if len(words) == 1 and len(words[0]) < STEM and words[0].isalpha():
@@ -204,6 +204,11 @@ class Said:
             for at, piece in enumerate(pieces)
             if text_values.is_number(piece) and _JOINTS.isdisjoint(pieces[max(0, at - 1) : at + 2])
         ]
+
+    def _holds_verbatim(self, value: str) -> bool:
+        """Whether the value was said as it is, such as a code whose letters and digits make no words."""
+        text = plain(value).strip()
+        return bool(text) and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", self._text) is not None
 
     def _holds_whole(self, word: str) -> bool:
         if word.isdecimal():

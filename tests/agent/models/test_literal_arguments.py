@@ -75,6 +75,8 @@ def test_a_value_that_nobody_gave_is_left_out(request_, value):
         ("the time in Japan", "Asia/Tokyo"),
         ("Which PDFs are there?", "*.pdf"),
         ("the café at the corner", "cafe"),
+        ("the table of U1fThurnB0", "U1fThurnB0"),
+        ("upper snake case for MaxRetryCount", "MaxRetryCount"),
         ("Turn it on.", None),
         ("Turn it on.", []),
     ],
@@ -100,6 +102,8 @@ def test_a_value_that_was_given_stays_in_any_of_its_forms(request_, value):
         ("every Monday at 8", "weekly", True),
         ("every Monday at 8", "monthly", False),
         ("the women's football teams", "female", True),
+        ("the level of IgM", "IgM", True),
+        ("the level of IgMs", "IgM", False),
     ],
 )
 @pytest.mark.parametrize("wrapped", [lambda enum: enum, lambda enum: {"anyOf": [{"type": "null"}, enum]}])
