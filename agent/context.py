@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from agent import prompts
 from agent.config import Settings
+from agent.open_requests import open_request
 from knowledge.claims import content_words
 from knowledge.schema import Passage
 from knowledge.spans import Span, sentences_of
@@ -147,10 +148,9 @@ def mark_of(text: str) -> str:
 def _history(material: Material, budget: Budget, count: Callable[[str], int], notes: list[str]) -> list[AnyMessage]:
     from langchain_core.messages import HumanMessage
 
-    if budget.small and not leans_on_history(material.question):
-        return []
     if budget.small:  # the last turn is what a question leans on; more would only slow and confuse it
-        return list(material.history[-2:])
+        last = material.history[-2:] if leans_on_history(material.question) else []
+        return open_request(material.question, material.history) or list(last)
     kept: list[AnyMessage] = []
     used = count(material.summary) if material.summary else 0
     for message in reversed(material.history):

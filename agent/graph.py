@@ -21,6 +21,7 @@ from agent.context import Material, build_prompt, leans_on_history
 from agent.errors import ModelError
 from agent.intent import fact_to_remember, is_about_oneself, is_question, is_small_talk
 from agent.lookup import look_up
+from agent.open_requests import is_declined, open_request, whole_request
 from agent.schema import Retrieved, Verdict
 from agent.speech import Speech
 from agent.state import Dependencies, TurnState, add_usage, asked
@@ -103,6 +104,8 @@ class TurnNodes:
                 return answered(deps.clock, state, remembered)
             begun["notes"] = noted(state.get("notes", []), remembered)
         state = {**state, **begun}
+        if is_declined(question, state.get("history", [])):
+            return begun | answered(deps.clock, state, prompts.NOTHING_DONE)
         if (whole := self.documents.prepare(state)) is not None:
             reply = answered(deps.clock, state, whole["answer"]) if whole.get("status") else whole
             begun["taint"] = _named_in(whole)
@@ -123,7 +126,7 @@ class TurnNodes:
     def _found(self, state: TurnState, facts: Sequence[str]) -> TurnState:
         """What the documents say, or that they say nothing."""
         deps, question = self._deps, asked(state)
-        if deps.search is None or is_small_talk(question):
+        if deps.search is None or is_small_talk(question) or open_request(question, state.get("history", [])):
             return {"timings": {"retrieve": deps.clock.elapsed()}}
         found, usage = look_up(deps, state)
         passages = [passage.to_json() for passage in found.passages]
@@ -221,7 +224,7 @@ class TurnNodes:
         small = self._deps.budget.small
         if small and state.get("tool_calls"):
             return ToolOffer()
-        offer = self._deps.offer(asked(state))
+        offer = self._deps.offer(whole_request(asked(state), state.get("history", [])))
         return ToolOffer() if small and state.get("relevant") and not offer.asked_for else offer
 
     def _heard(self, speech: Speech, offered: ToolOffer, messages: list[AnyMessage]) -> AIMessage:

@@ -23,6 +23,10 @@ _SMALL_TALK = re.compile(
     r"ok(?:ay)?|great|cool|nice|how are you|who are you|what can you do)(?: there| ratchet)?[\s!.?]*$",
     re.IGNORECASE,
 )
+_DECLINES = re.compile(
+    r"^\W*(?:no\b|not now\b|never\s*mind|forget (?:it|that|about)|cancel|stop\b|leave it|skip it|do(?: not|n['’]t)\b)",
+    re.IGNORECASE,
+)
 
 _SENTENCE_ENDS = re.compile(r"[.!;\n](?=\s)")
 # What may follow a fact as a question of its own.
@@ -80,6 +84,11 @@ def is_small_talk(question: str) -> bool:
 def is_question(question: str) -> bool:
     """Whether it asks for information, rather than for something to be written or done."""
     return bool(_QUESTION.search(question))
+
+
+def declines(text: str) -> bool:
+    """Whether it takes back what was asked for."""
+    return bool(_DECLINES.match(text))
 
 
 def is_about_oneself(question: str) -> bool:

@@ -53,6 +53,7 @@ class Exchange:
         self._usage = [0, 0, 0]
         self._timings: dict[str, Any] = {}
         self._calls: list[Call] = [choice.forced] if choice.forced else []
+        self._requests: list[str] = []
         self._done = bool(self._calls)
 
     def next_request(self) -> dict[str, Any] | None:
@@ -90,7 +91,7 @@ class Exchange:
         return ""
 
     def last_chunk(self, model_name: str) -> AIMessageChunk:
-        """The chunk that ends the reply: the tool call if there is one, usage, and why it ended."""
+        """The chunk that ends the reply: tool calls, requests for what others lack, usage, and why it ended."""
         from langchain_core.messages import AIMessageChunk
         from langchain_core.messages.tool import tool_call_chunk
 
@@ -102,7 +103,7 @@ class Exchange:
             for index, (name, arguments) in enumerate(self._calls)
         ]
         return AIMessageChunk(
-            content="",
+            content="\n".join(self._requests),
             tool_call_chunks=calls,
             usage_metadata={
                 "input_tokens": prompt,
@@ -129,8 +130,8 @@ class Exchange:
                 fix="Ask more simply, or limit the length of the tool's arguments in its schema.",
             )
         said, asked = (all_said(self._messages), question_of(self._messages)) if self._choice.literal else ("", "")
-        self._calls = self._choice.parse(self._written, said, asked)
-        self._done = bool(self._calls)
+        self._calls, self._requests = self._choice.complete(self._choice.parse(self._written, said, asked), said)
+        self._done = bool(self._calls or self._requests)
         self._deciding = False
 
     def _decision(self) -> dict[str, Any]:

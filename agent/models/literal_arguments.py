@@ -48,7 +48,7 @@ def literal(
             as what was said might belong to any of them.
         elsewhere: the arguments of other calls: what was said may stand there.
     """
-    if not schema.keys().isdisjoint(_COMPOSED):
+    if is_composed(schema):
         return dict(arguments)
     found = _given(arguments, schema, said)
     _write_days(found, schema, said)
@@ -56,20 +56,32 @@ def literal(
     return found if asked is None else _completed(found, schema, asked, elsewhere)
 
 
+def is_composed(schema: Mapping[str, Any]) -> bool:
+    """Whether a schema of arguments is put together from others, so that it does not itself say what is required."""
+    return not schema.keys().isdisjoint(_COMPOSED)
+
+
 def _given(arguments: Mapping[str, Any], schema: Mapping[str, Any], said: Said) -> dict[str, Any]:
     """Without what may be left out and nobody gave."""
     required, known = schema.get("required") or (), schema.get("properties") or {}
     kept = {name: value for name, value in arguments.items() if name in required}
     for name, value in arguments.items():
-        if name in kept or not _holds(said, name, value, known.get(name, {})):
+        if name in kept or not is_given(said, name, value, known.get(name, {})):
             continue
         if not _taken(said, name, value, kept, required):
             kept[name] = value
     return {name: kept[name] for name in arguments if name in kept}
 
 
-def _holds(said: Said, name: str, value: Any, schema: Any) -> bool:
-    """Whether somebody gave the value of an argument that may be left out."""
+def is_given(said: Said, name: str, value: Any, schema: Any) -> bool:
+    """Whether somebody gave the value of an argument, or may have.
+
+    Args:
+        said: everything that was said.
+        name: of the argument.
+        value: as it stands in a call.
+        schema: JSON Schema of the argument; anything else allows everything.
+    """
     schema = schema if isinstance(schema, Mapping) else {}
     if value is None or "const" in schema or "$ref" in schema:
         return True
@@ -77,10 +89,10 @@ def _holds(said: Said, name: str, value: Any, schema: Any) -> bool:
         return said.touches(name)
     if isinstance(value, dict):
         inner = schema.get("properties") or {}
-        return not value or any(_holds(said, key, item, inner.get(key, {})) for key, item in value.items())
+        return not value or any(is_given(said, key, item, inner.get(key, {})) for key, item in value.items())
     if isinstance(value, list):
         items = schema.get("items", {})
-        return not value or any(_holds(said, name, item, items) for item in value)
+        return not value or any(is_given(said, name, item, items) for item in value)
     if isinstance(value, str):
         coded = _CODE.fullmatch(value) and (not _CODED.isdisjoint(words_of(name)) or _lists_codes(schema))
         return bool(coded) or (said.holds_choice(value) if _lists(schema) else said.holds_text(value))

@@ -133,6 +133,22 @@ class Said:
         known = self._numbers.union(*self.parts_of_days)
         return (day.month in months or day.month in known) and (day.day in known or self.spells_numbers)
 
+    def holds_digits(self, value: float) -> bool:
+        """Whether the digits of a number stand somewhere, be it within a word: 8d20."""
+        return re.search(rf"(?<!\d){re.escape(f'{abs(value):.15g}')}(?!\d)", self._text) is not None
+
+    def holds_initials(self, value: str) -> bool:
+        """Whether a value of several words was said by their first letters: "NYC"."""
+        words = parts_of(value)
+        initials = "".join(word[0] for word in words)
+        short = [word for word in self.words if 1 < len(word) <= STEM]
+        return len(words) > 1 and any(initials.startswith(word) or word.startswith(initials) for word in short)
+
+    @cached_property
+    def is_foreign(self) -> bool:
+        """Whether some of it is in another script, whose words have other forms in values."""
+        return any(letter.isalpha() and not letter.isascii() for letter in self._text)
+
     @cached_property
     def words(self) -> frozenset[str]:
         """All words, without capitals and accents."""
@@ -146,7 +162,7 @@ class Said:
     def count(self, value: str | float) -> int:
         """How often a text or a number was said, a number in digits and outside of days."""
         if isinstance(value, str):
-            return self._text.count(plain(value))
+            return len(self._verbatim(value).findall(self._text))
         return sum(any(math.isclose(number * scale, value) for scale in _SCALES) for number in self.numbers)
 
     @cached_property
@@ -207,8 +223,11 @@ class Said:
 
     def _holds_verbatim(self, value: str) -> bool:
         """Whether the value was said as it is, such as a code whose letters and digits make no words."""
-        text = plain(value).strip()
-        return bool(text) and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", self._text) is not None
+        return bool(value.strip()) and self._verbatim(value).search(self._text) is not None
+
+    def _verbatim(self, value: str) -> re.Pattern[str]:
+        found = re.escape(plain(value).strip())
+        return re.compile(found if self.is_foreign else rf"(?<!\w){found}(?!\w)")  # some scripts write no spaces
 
     def _holds_whole(self, word: str) -> bool:
         if word.isdecimal():

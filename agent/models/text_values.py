@@ -28,8 +28,10 @@ _DAYS = tuple(
 )
 _DIGITS_OF_DAY = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}")
 _DAY_LIKE = re.compile(
-    r"\b(?:\d{4}-\d\d?-\d\d?|\d\d?[/.]\d\d?[/.]\d{2,4}|MONTH \d\d?(?:st|nd|rd|th)?\b(?:,? \d{4})?"
-    r"|\d\d?(?:st|nd|rd|th)?(?: of)? MONTH(?:,? \d{4})?)(?!\w)".replace("MONTH", _MONTH.replace("?P<month>", "?:")),
+    r"\b(?:\d{4}-\d\d?-\d\d?|\d\d?[/.]\d\d?[/.]\d{2,4}|MONTH DAY(?:st|nd|rd|th)?\b(?:,? \d{4})?"
+    r"|DAY(?:st|nd|rd|th)?(?: of)? MONTH(?:,? \d{4})?)(?!\w)".replace("DAY", r"(?:[12]?\d|3[01])").replace(
+        "MONTH", _MONTH.replace("?P<month>", "?:")
+    ),
     re.IGNORECASE,
 )
 

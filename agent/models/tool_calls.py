@@ -21,6 +21,7 @@ from typing import Any
 from agent.errors import ConfigError, ModelError
 from agent.models.json_schema import enforceable, only_value
 from agent.models.literal_arguments import literal
+from agent.models.missing_arguments import missing, request_for
 from agent.models.said import Said
 from agent.models.signatures import signature
 
@@ -56,7 +57,8 @@ class ToolChoice:
     Attributes:
         optional: choose none of them.
         several: call several at once.
-        literal: hold arguments against what was said (`agent.models.literal_arguments`).
+        literal: hold arguments against what was said (`agent.models.literal_arguments`), and ask for what is missing
+            (`agent.models.missing_arguments`).
     """
 
     tools: tuple[Tool, ...]
@@ -144,6 +146,22 @@ class ToolChoice:
         lines = text.split("\n")  # in JSON a line break within a text is written as two characters
         calls = _each_once(map(self._call, lines))
         return self._literal(calls, Said(said), Said(asked)) if self.literal else calls
+
+    def complete(self, calls: Sequence[Call], said: str) -> tuple[list[Call], list[str]]:
+        """The calls that may be made, and what to ask for where others lack arguments that are required.
+
+        Where the model has to call, or the choice is not literal, it may make all of them.
+
+        Args:
+            calls: as `parse` returns them.
+            said: everything that was said.
+        """
+        if not (self.optional and self.literal):
+            return list(calls), []
+        schemas, heard = {tool.name: tool.schema for tool in self.tools}, Said(said)
+        lacking = [missing(arguments, schemas[name], heard) for name, arguments in calls]
+        made = [call for call, names in zip(calls, lacking, strict=True) if not names]
+        return made, list(dict.fromkeys(request_for(names) for names in lacking if names))
 
     def _literal(self, calls: Sequence[Call], said: Said, asked: Said) -> list[Call]:
         schemas = {tool.name: tool.schema for tool in self.tools}

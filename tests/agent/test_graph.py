@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
 from agent import prompts
@@ -19,7 +19,7 @@ from agent.graph import build_graph
 from agent.schema import Cited, Fact, Note, Retrieved, Token, ToolCallFinished, ToolCallProposed
 from agent.speech import Clock
 from agent.state import Dependencies, TurnState, fresh_turn
-from agent.tool_choice import choose_offer
+from agent.tool_choice import ToolOffer, choose_offer
 from knowledge.schema import Passage, Retrieval, SearchFilter
 from tests.agent.scripted import ScriptedModel
 from tools.registry import build_tools
@@ -69,10 +69,10 @@ class Turn:
     def focus_of(state: TurnState) -> dict[str, Any]:
         return focus_after(state).to_json()
 
-    def ask(self, question: str, where: dict[str, Any] | None = None) -> tuple[TurnState, list[Any]]:
+    def ask(self, question: str, **more: Any) -> tuple[TurnState, list[Any]]:
         self.deps.clock = Clock()
         start = {"turn_id": "1", "thread_id": "t", "question": question, "started_at": "now", "focus": self.focus}
-        given = fresh_turn(start | {"where": where or {}}, [])
+        given = fresh_turn(start | more, [])
         events = list(self.graph.stream(given, self.config, stream_mode="custom"))
         return self.finished[-1], events
 
@@ -193,6 +193,30 @@ def test_a_small_model_picks_among_values_found_in_the_question() -> None:
     assert choice == {"tool_choice": "any"}
 
 
+def test_what_is_said_to_a_tool_that_asked_for_more_is_no_new_question() -> None:
+    request = "Which zone?"
+    heard: list[str] = []
+
+    def offer(question: str) -> ToolOffer:
+        heard.append(question)
+        return ToolOffer(({"function": {"name": "current_time"}},))
+
+    turn = Turn([request, [("current_time", {})], "Noon."], budget=SMALL, offer=offer)
+    history = [HumanMessage("Tell the time"), AIMessage(request)]
+    first, _ = turn.ask("And now?", history=history)
+    assert first["searched"] and heard == ["And now?"]
+    state, _ = turn.ask("Over in Oslo.", history=history)
+    assert not state["searched"] and state["tool_calls"][0]["name"] == "current_time"
+    assert heard[-1] == "Tell the time Over in Oslo."
+    assert [message.content for message in turn.model.prompts[1][1:]] == ["Tell the time", request, "Over in Oslo."]
+
+
+def test_what_a_tool_waits_for_may_be_declined() -> None:
+    turn = Turn([], budget=SMALL)
+    state, events = turn.ask("No, never mind.", history=[HumanMessage("Tell the time"), AIMessage("Which zone?")])
+    assert state["answer"] == texts(events) == prompts.NOTHING_DONE
+
+
 def test_remembering_needs_no_model() -> None:
     turn = Turn([])
     state, _ = turn.ask("Remember that the code is 4711.")
@@ -282,7 +306,7 @@ def test_a_filter_reaches_the_search() -> None:
         return Retrieval(query, (DOOR,), True, 0.5, 0.0)
 
     wanted = SearchFilter(paths=("/docs",), suffixes=(".md",))
-    Turn(["Blue."], search=search).ask("What colour is the door?", asdict(wanted))
+    Turn(["Blue."], search=search).ask("What colour is the door?", where=asdict(wanted))
     assert seen == [wanted]
 
 

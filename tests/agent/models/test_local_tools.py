@@ -77,6 +77,15 @@ def test_a_literal_call_holds_no_text_that_nobody_said(model, literal):
     assert any(made) and bool(noted) is not literal
 
 
+def test_a_call_that_lacks_what_is_required_is_asked_about(model):
+    note = {"type": "string", "pattern": "^[b-z]{6}$"}
+    bound = model.bind_tools([function("f", {"note": note, "a": {"enum": [1]}})], literal=True)
+    replies = [bound.invoke("Go, go, f, 1!", temperature=1.0, seed=seed) for seed in range(8)]
+    asking = [reply for reply in replies if reply.content == "Which note?"]
+    assert asking and not any(reply.tool_calls for reply in replies)
+    assert {reply.response_metadata["finish_reason"] for reply in asking} == {"stop"}
+
+
 def test_the_named_tool_is_called(model):
     tools = [function("alpha", {}), function("beta", {})]
     for name in ("alpha", "beta"):
