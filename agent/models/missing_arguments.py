@@ -13,12 +13,13 @@ from typing import Any
 
 from agent.models.literal_arguments import is_composed, is_given
 from agent.models.said import Said
-from agent.models.text_values import is_day, parts_of, plain
+from agent.models.text_values import is_day, parts_of, plain, words_of
 
 _REQUEST = re.compile(r"^Which [^?]+\?$", re.MULTILINE)
 _CODE = re.compile(r"(?:[A-Z][a-z]?\d{0,2}){1,6}")  # of an airport, a share, a formula: LAX, AAPL, NaCl
+_SETTLED = frozenset({"enum", "const", "default"})  # what an argument may be without being said
+_UNITS = frozenset({"unit", "units"})
 _UNSAID = (0, 1)  # where nothing begins, and "a" or "the"
-_RATES = frozenset("hourly daily weekly monthly quarterly annual annually yearly".split())  # twelve times a year
 
 
 def missing(arguments: Mapping[str, Any], schema: Mapping[str, Any], said: Said) -> list[str]:
@@ -35,7 +36,7 @@ def missing(arguments: Mapping[str, Any], schema: Mapping[str, Any], said: Said)
     free = {
         name: arguments[name]
         for name in schema.get("required") or ()
-        if isinstance(arguments.get(name), str | int | float) and _is_free(known.get(name))
+        if isinstance(arguments.get(name), str | int | float) and _is_free(name, known.get(name))
     }
     made_up = {name for name, value in free.items() if not _was_given(name, value, known[name], said)}
     made_up.update(*_shared(free, said))
@@ -57,9 +58,11 @@ def is_request(text: str) -> bool:
     return _REQUEST.search(text) is not None
 
 
-def _is_free(argument: Any) -> bool:
-    """Whether an argument may be any text or any number."""
-    if not isinstance(argument, Mapping) or "enum" in argument or "const" in argument:
+def _is_free(name: str, argument: Any) -> bool:
+    """Whether an argument may be any text or any number; a unit goes without saying."""
+    if not isinstance(argument, Mapping) or not _SETTLED.isdisjoint(argument):
+        return False
+    if "default" in str(argument.get("description")).lower() or not _UNITS.isdisjoint(words_of(name)):
         return False
     return argument.get("type") in ("string", "integer", "number")
 
@@ -70,7 +73,7 @@ def _was_given(name: str, value: Any, argument: Mapping[str, Any], said: Said) -
             return False
         meant = _CODE.fullmatch(value) or said.is_foreign or said.holds_initials(value)
     else:
-        meant = value in _UNSAID or not said.words.isdisjoint(_RATES) or said.holds_digits(value)
+        meant = value in _UNSAID or said.holds_digits(value) or said.names_spans
     return bool(meant) or is_given(said, name, value, argument)
 
 

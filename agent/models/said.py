@@ -22,7 +22,9 @@ _UNNAMED = re.compile(r"[A-Z]{2,3}|[A-Z][a-z]+/[A-Z]\w+")  # JPY, Asia/Tokyo
 _COUNTED = "zero one two three four five six seven eight nine ten eleven twelve".split()
 _ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
 _BY_WORD = {word: number for words in (enumerate(_COUNTED), enumerate(_ORDINALS, 1)) for number, word in words}
-_BY_WORD |= {"monthly": 12, "quarterly": 4, "direct": 0, "nonstop": 0, "rest": 0, "ground": 0}  # "from rest"
+_BY_WORD |= {"direct": 0, "nonstop": 0, "rest": 0, "ground": 0}  # "from rest"
+_BY_WORD |= {"yearly": 1, "annually": 1, "annual": 1, "quarterly": 4, "monthly": 12, "weekly": 52, "daily": 365}
+_BY_WORD |= {"binary": 2, "octal": 8, "decimal": 10, "hex": 16, "hexadecimal": 16, "decade": 10, "century": 100}
 _MEANT = {  # a choice, and the words that mean it
     "daily": {"day", "days"},
     "weekly": {"week", "weeks", *"monday tuesday wednesday thursday friday saturday sunday".split()},
@@ -35,7 +37,8 @@ _MEANT = {  # a choice, and the words that mean it
 # Where days are spoken of, one may be meant that is not written out.
 _DAYS = frozenset(
     "today tonight tomorrow yesterday now day days week weeks weekend month months year years next last this ago after "
-    "before later monday tuesday wednesday thursday friday saturday sunday morning afternoon evening noon".split()
+    "before later monday tuesday wednesday thursday friday saturday sunday morning afternoon evening noon christmas "
+    "easter thanksgiving halloween hanukkah ramadan diwali valentine midsummer".split()
 )
 _HOURS = frozenset("noon midday midnight morning afternoon evening night tonight dawn dusk now".split())
 _COUNTING = frozenset("number count amount total value".split())  # beside any number, whatever it counts
@@ -46,10 +49,14 @@ _LETTERED = frozenset(  # what is shortened to one letter
 )
 # Where numbers are put together from words, any number may be meant: "twenty-five", "half an hour".
 _SPELLED = re.compile(
-    r"\b(?:(?:thir|four|fif|six|seven|eigh|nine)teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundreds?|thousands?"
-    r"|millions?|half|quarters?|dozens?|couple|pair|once|twice|double|triple)\b|\d\s*[/\u2044]\s*\d"
+    r"\b(?:(?:thir|four|fif|six|seven|eigh|nine)teen(?:th)?|(?:twen|thir|for|fif|six|seven|eigh|nine)t(?:y|ies|ieth)"
+    r"|hundred(?:s|th)?|thousands?|millions?|half|quarters?|dozens?|couple|pair|once|twice|double|triple)\b|\d\s*[/\u2044]\s*\d"
+)
+_SPAN = re.compile(
+    r"\b(?:for|in|over|during|within|after|of) (?:an?|one|the) (?:minute|hour|day|night|weekend|week|month|year)\b"
 )
 _SCALES = (1, 0.01, 1e3, 1e6, 1e9, 60, 3600)  # "5 %" may be 0.05, "2 million" 2000000, an hour 60 or 3600
+_PREFIXES = (1e-12, 1e-9, 1e-6, 1e-3, 1e-2, 1e2, 1e3, 1e6, 1e9)  # of units; a tenth or ten times is a slip
 # What makes a number a part of something, or negative: 555-1234, 5-10, 8:30, 3 pm.
 _JOINTS = frozenset(("-", "\u2013", "\u2212", ":", "/", "am", "pm"))
 _RULED_OUT = (
@@ -81,6 +88,7 @@ class Said:
         words = words_of(value)
         if len(words) == 1 and len(value) < STEM and value.isalpha():
             return any(abbreviates(words[0], word) for word in self.words)
+        words += text_values.words_in(plain(value)) if words else []  # "DiCaprio" is one word, too
         return not words or any(map(self.holds_word, words)) or any(map(self.holds_number, numbers_in(value)))
 
     def holds_choice(self, value: str) -> bool:
@@ -134,15 +142,19 @@ class Said:
         return (day.month in months or day.month in known) and (day.day in known or self.spells_numbers)
 
     def holds_digits(self, value: float) -> bool:
-        """Whether the digits of a number stand somewhere, be it within a word: 8d20."""
+        """Whether the digits of a number stand somewhere, be it within a word, as in 8d20, or for another unit."""
+        if any(math.isclose(abs(value), abs(number) * scale) for number in self.numbers for scale in _PREFIXES):
+            return True
         return re.search(rf"(?<!\d){re.escape(f'{abs(value):.15g}')}(?!\d)", self._text) is not None
 
     def holds_initials(self, value: str) -> bool:
         """Whether a value of several words was said by their first letters: "NYC"."""
         words = parts_of(value)
         initials = "".join(word[0] for word in words)
-        short = [word for word in self.words if 1 < len(word) <= STEM]
-        return len(words) > 1 and any(initials.startswith(word) or word.startswith(initials) for word in short)
+        short = [re.sub(r"\d+", "", word) for word in self.words if 1 < len(word) <= STEM]
+        return len(words) > 1 and any(
+            len(word) > 1 and (initials.startswith(word) or word.startswith(initials)) for word in short
+        )
 
     @cached_property
     def is_foreign(self) -> bool:
@@ -179,6 +191,11 @@ class Said:
     def spells_numbers(self) -> bool:
         """Whether numbers are put together from words."""
         return _SPELLED.search(self._text) is not None
+
+    @cached_property
+    def names_spans(self) -> bool:
+        """Whether a span of time is named without a number, which may be any: "for an hour"."""
+        return _SPAN.search(self._text) is not None
 
     @cached_property
     def dates(self) -> tuple[date, ...]:

@@ -26,6 +26,8 @@ def lacks(request_, arguments, schema=None):
         ("Send it to Anna", {"to": "Anna", "text": ""}, ["text"]),
         ("Send it to Anna", {"to": "Anna", "text": " "}, ["text"]),
         ("We meet in March", {"day": "2026-04-13"}, ["day"]),
+        ("25 of them", {"count": 2.5}, ["count"]),
+        ("Pay 85 a month", {"monthly": 85, "months": 36}, ["months"]),
     ],
 )
 def test_what_nobody_gave_is_missing(request_, arguments, wanted):
@@ -50,6 +52,14 @@ def test_what_nobody_gave_is_missing(request_, arguments, wanted):
         ("Half an hour", {"minutes": 30}),
         ("Two million", {"people": 2_000_000}),
         ("5 km", {"metres": 5000}),
+        ("2 microcoulombs", {"charge": 2e-6}),
+        ("A meeting for an hour", {"minutes": 60}),
+        ("The twentieth of them", {"n": 20}),
+        ("From binary to decimal", {"source": 2, "target": 10}),
+        ("Is it warm in Rome?", {"city": "Rome", "unit": "celsius"}),
+        ("What is on at Christmas?", {"day": "2026-12-25"}),
+        ("Films with DiCaprio", {"actor": "Leonardo DiCaprio"}),
+        ("What ended WW2?", {"event": "World War II"}),
         ("What is on at June 13, 2024?", {"first": "2024-06-13", "last": "2024-06-13"}),
         ("From Rome to Rome", {"from": "Rome", "to": "Rome"}),
         ("Both to Rome", {"first": "Rome", "second": "Rome"}),
@@ -62,7 +72,16 @@ def test_what_was_said_or_may_be_meant_is_not_missing(request_, arguments):
 
 @pytest.mark.parametrize(
     "argument",
-    [{"enum": ["Oslo"]}, {"const": "Oslo"}, {"anyOf": [TEXT, NUMBER]}, {}, None, {"type": ["string", "null"]}],
+    [
+        TEXT | {"enum": ["Oslo"]},
+        TEXT | {"const": "Oslo"},
+        TEXT | {"default": "Oslo"},
+        TEXT | {"description": "A city. The default is Oslo."},
+        {"anyOf": [TEXT, NUMBER]},
+        {"type": ["string", "null"]},
+        {},
+        None,
+    ],
 )
 def test_what_is_chosen_or_of_unknown_form_is_not_missing(argument):
     assert lacks("Go", {"city": "Oslo"}, {"properties": {"city": argument}, "required": ["city"]}) == []
