@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from agent import prompts
 from agent.config import Settings
-from agent.open_requests import open_request
 from knowledge.claims import content_words
 from knowledge.schema import Passage
 from knowledge.spans import Span, sentences_of
@@ -89,7 +88,7 @@ class Material:
     """Everything a prompt may draw on; plain data from the graph's state.
 
     `query` is the question as it was searched for, which names what a follow-up leaves out; `files` names the file
-    of each passage, for questions about several.
+    of each passage, for questions about several; `open` is what the question goes on with (`agent.open_requests`).
     """
 
     question: str
@@ -99,6 +98,7 @@ class Material:
     facts: Sequence[str] = ()
     summary: str = ""
     history: Sequence[AnyMessage] = ()
+    open: Sequence[AnyMessage] = ()
     draft: Sequence[AnyMessage] = ()
     query: str = ""
     files: bool = False
@@ -150,7 +150,7 @@ def _history(material: Material, budget: Budget, count: Callable[[str], int], no
 
     if budget.small:  # the last turn is what a question leans on; more would only slow and confuse it
         last = material.history[-2:] if leans_on_history(material.question) else []
-        return open_request(material.question, material.history) or list(last)
+        return list(material.open or last)
     kept: list[AnyMessage] = []
     used = count(material.summary) if material.summary else 0
     for message in reversed(material.history):

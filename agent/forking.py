@@ -78,7 +78,13 @@ def fork(records: Records, checkpointer: PrunedSqliteSaver, thread_id: str, turn
         if message.id in copies:
             message.id = copies[message.id].turn_id
     # The conversation first: should the program end in between, the new thread is in no list.
-    values = {"history": history, "summary": summary, "focus": {}, "carried": list(state.get("carried", []))}
+    values = {
+        "history": history,
+        "summary": summary,
+        "focus": {},
+        "waiting": 0,
+        "carried": list(state.get("carried", [])),
+    }
     graph.update_state(_config(into), values, as_node="finalize")
     checkpointer.prune([into])
     for copy in copies.values():

@@ -19,9 +19,9 @@ from agent.calls.incoming import fit_to_keep
 from agent.calls.nodes import ToolNodes, open_call
 from agent.context import Material, build_prompt, leans_on_history
 from agent.errors import ModelError
-from agent.intent import fact_to_remember, is_about_oneself, is_question, is_small_talk
+from agent.intent import declines, fact_to_remember, is_about_oneself, is_question, is_small_talk
 from agent.lookup import look_up
-from agent.open_requests import is_declined, open_request, whole_request
+from agent.open_requests import asks_for_more, open_request, whole_request
 from agent.schema import Retrieved, Verdict
 from agent.speech import Speech
 from agent.state import Dependencies, TurnState, add_usage, asked
@@ -104,7 +104,7 @@ class TurnNodes:
                 return answered(deps.clock, state, remembered)
             begun["notes"] = noted(state.get("notes", []), remembered)
         state = {**state, **begun}
-        if is_declined(question, state.get("history", [])):
+        if state.get("waiting") and declines(question):
             return begun | answered(deps.clock, state, prompts.NOTHING_DONE)
         if (whole := self.documents.prepare(state)) is not None:
             reply = answered(deps.clock, state, whole["answer"]) if whole.get("status") else whole
@@ -126,7 +126,7 @@ class TurnNodes:
     def _found(self, state: TurnState, facts: Sequence[str]) -> TurnState:
         """What the documents say, or that they say nothing."""
         deps, question = self._deps, asked(state)
-        if deps.search is None or is_small_talk(question) or open_request(question, state.get("history", [])):
+        if deps.search is None or is_small_talk(question) or (self._open(state) and not deps.strict):
             return {"timings": {"retrieve": deps.clock.elapsed()}}
         found, usage = look_up(deps, state)
         passages = [passage.to_json() for passage in found.passages]
@@ -212,8 +212,21 @@ class TurnNodes:
             facts=state.get("facts", []),
             summary=state.get("summary", ""),
             history=state.get("history", []),
+            open=self._open(state),
             draft=state.get("draft", []),
         )
+
+    def _open(self, state: TurnState) -> list[AnyMessage]:
+        """What the user goes on with; nothing where a tool's own rules see something new in what is said."""
+        history, waiting = state.get("history", []), state.get("waiting", 0)
+        before = open_request(asked(state), history[-waiting:] if waiting else [])
+        return [] if before and self._deps.offer(asked(state)).asked_for else before
+
+    def _waiting(self, state: TurnState) -> int:
+        """How many messages belong to what is wanted, should this turn have ended with a question for more."""
+        if not asks_for_more(state.get("draft", [])):
+            return 0
+        return 2 + (state.get("waiting", 0) if self._open(state) else 0)
 
     def _offered(self, state: TurnState) -> ToolOffer:
         """The tools worth offering now.
@@ -224,7 +237,7 @@ class TurnNodes:
         small = self._deps.budget.small
         if small and state.get("tool_calls"):
             return ToolOffer()
-        offer = self._deps.offer(whole_request(asked(state), state.get("history", [])))
+        offer = self._deps.offer(whole_request(asked(state), self._open(state)))
         return ToolOffer() if small and state.get("relevant") and not offer.asked_for else offer
 
     def _heard(self, speech: Speech, offered: ToolOffer, messages: list[AnyMessage]) -> AIMessage:
@@ -255,7 +268,7 @@ class TurnNodes:
             prompts.NOTE_MISCALCULATED.format(claim=answer[one.start : one.end], exact=one.exact)
             for one in miscalculations(answer)
         )
-        checked: TurnState = {**state, "notes": noted(state.get("notes", []), *wrong)}
+        checked: TurnState = {**state, "notes": noted(state.get("notes", []), *wrong), "waiting": self._waiting(state)}
         return self._deps.finish(checked, self._deps.clock)
 
 

@@ -24,7 +24,9 @@ _SMALL_TALK = re.compile(
     re.IGNORECASE,
 )
 _DECLINES = re.compile(
-    r"^\W*(?:no\b|not now\b|never\s*mind|forget (?:it|that|about)|cancel|stop\b|leave it|skip it|do(?: not|n['’]t)\b)",
+    r"\W*(?:(?:no|nope|nah|not now|never\s*mind|forget (?:it|that|about it)|cancel(?: it| that)?|stop(?: it)?|leave it|"
+    r"skip it|do(?: not|n['\u2019]t)(?: bother)?|nothing|none|i(?:['\u2019]ve| have)? changed my mind|thanks|thank you)"
+    r"\b[\s,.!]*)+",
     re.IGNORECASE,
 )
 
@@ -87,8 +89,8 @@ def is_question(question: str) -> bool:
 
 
 def declines(text: str) -> bool:
-    """Whether it takes back what was asked for."""
-    return bool(_DECLINES.match(text))
+    """Whether it takes back what was asked for, and says nothing else."""
+    return bool(_DECLINES.fullmatch(text))
 
 
 def is_about_oneself(question: str) -> bool:

@@ -266,7 +266,7 @@ class Runtime:
         self.records.append(turn)
         self.finished = turn
         focus = focus_after(state).to_json()
-        kept: TurnState = {"history": history, "summary": summary, "focus": focus}
+        kept: TurnState = {"history": history, "summary": summary, "focus": focus, "waiting": state.get("waiting", 0)}
         # What the model read stays in the conversation as its answers, so it stays in play.
         kept["carried"] = list(dict.fromkeys([*state.get("carried", []), *state.get("taint", [])]))[-MOST_CARRIED:]
         return kept

@@ -14,6 +14,7 @@ from langgraph.config import get_stream_writer
 
 from agent import prompts
 from agent.grounding import CitationStream
+from agent.models.conversation import ASKED_FOR
 from agent.schema import Cited, Token, Verdict
 from knowledge.schema import Passage
 from knowledge.spans import Span
@@ -97,7 +98,10 @@ class Speech:
             self._raw,
             tool_calls=[] if self.cancelled else whole.tool_calls,
             usage_metadata=whole.usage_metadata or self._counted(messages, count),
-            response_metadata={"finish_reason": whole.response_metadata.get("finish_reason", "")},
+            response_metadata={
+                "finish_reason": whole.response_metadata.get("finish_reason", ""),
+                **{name: whole.response_metadata[name] for name in (ASKED_FOR,) if name in whole.response_metadata},
+            },
         )
 
     def _enough(self) -> bool:

@@ -28,8 +28,10 @@ class TurnState(TypedDict, total=False):
 
     `asked` is the question without what was only to be remembered; `query` is what was searched for; `where`
     restricts the search (`SearchFilter` as plain data); `request` is what a whole-document question asks for;
-    `focus` is what the turn before was about (`agent.followups.Focus`). `taint` names whose text the model has read
-    in this turn beside the user's own, `carried` in earlier ones; `decision` is what the gate settled for a call.
+    `focus` is what the turn before was about (`agent.followups.Focus`), and `waiting` how many messages at the end of
+    the history belong to what a tool lacks something for (`agent.open_requests`). `taint` names whose text the model
+    has read in this turn beside the user's own, `carried` in earlier ones; `decision` is what the gate settled for a
+    call.
     """
 
     turn_id: str
@@ -40,6 +42,7 @@ class TurnState(TypedDict, total=False):
     history: list[AnyMessage]
     summary: str
     focus: dict[str, Any]
+    waiting: int
     asked: str
     query: str
     request: dict[str, Any]
@@ -65,7 +68,7 @@ class TurnState(TypedDict, total=False):
 
 
 def fresh_turn(start: dict[str, Any], notes: Sequence[str]) -> TurnState:
-    """The input of a new turn: everything of the last one is overwritten but history, summary, focus and carried."""
+    """The input of a new turn: all of the last one is overwritten but history, summary, focus, waiting and carried."""
     blank: TurnState = {
         "where": {},
         "asked": "",

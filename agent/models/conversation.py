@@ -22,6 +22,7 @@ Turns = list[dict[str, str]]
 _USING = "Let me use {names}."
 _RESULT = "{name}: {text}"
 _GO_ON = "Now answer my question."
+ASKED_FOR = "asked_for"  # in the metadata of a reply that asks for what a tool call lacks: words for it
 _RECALLED = 2  # turns before the question that a tool's arguments may refer to
 
 # What may be a control token of some model: <|im_end|>, </s>, <start_of_turn>, [INST].
@@ -83,13 +84,26 @@ def to_request(messages: Sequence[BaseMessage], is_control: Callable[[str], bool
 
 
 def all_said(messages: Sequence[BaseMessage]) -> str:
-    """Everything that was said or found out in a conversation, by whomever: no system message, no passages."""
-    return "\n".join(_said(message) for message in messages if message.type != "system")
+    """Everything that was said or found out in a conversation, by whomever: no system message, no passages.
+
+    Nor what was asked for: that a city is wanted names none.
+    """
+    return "\n".join(_said(message) for message in messages if message.type != "system" and not _asks(message))
+
+
+def asked_before(messages: Sequence[BaseMessage]) -> str:
+    """What the model asked for last, instead of calling a tool; empty where the user said something else since."""
+    spoken = [message for message in messages if message.type in ("human", "ai")]
+    return _said(spoken[-2]) if len(spoken) > 1 and _asks(spoken[-2]) else ""
 
 
 def question_of(messages: Sequence[BaseMessage]) -> str:
     """What the user said last, without passages."""
     return next((_said(message) for message in reversed(messages) if message.type == "human"), "")
+
+
+def _asks(message: BaseMessage) -> bool:
+    return ASKED_FOR in message.response_metadata
 
 
 def _said(message: BaseMessage) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import ModelError
-from agent.models.conversation import Turns, all_said, question_of, to_request, to_turns
+from agent.models.conversation import ASKED_FOR, Turns, all_said, asked_before, question_of, to_request, to_turns
+from agent.models.missing_arguments import question_for, regret_for
 from agent.models.tool_calls import Call, ToolChoice, json_grammar
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class Exchange:
         self._usage = [0, 0, 0]
         self._timings: dict[str, Any] = {}
         self._calls: list[Call] = [choice.forced] if choice.forced else []
-        self._requests: list[str] = []
+        self._remark = ""
+        self._wanted: list[str] = []
         self._done = bool(self._calls)
 
     def next_request(self) -> dict[str, Any] | None:
@@ -91,7 +93,7 @@ class Exchange:
         return ""
 
     def last_chunk(self, model_name: str) -> AIMessageChunk:
-        """The chunk that ends the reply: tool calls, requests for what others lack, usage, and why it ended."""
+        """The chunk that ends the reply: tool calls, what is said of those not made, usage, and why it ended."""
         from langchain_core.messages import AIMessageChunk
         from langchain_core.messages.tool import tool_call_chunk
 
@@ -103,7 +105,7 @@ class Exchange:
             for index, (name, arguments) in enumerate(self._calls)
         ]
         return AIMessageChunk(
-            content="\n".join(self._requests),
+            content=self._remark,
             tool_call_chunks=calls,
             usage_metadata={
                 "input_tokens": prompt,
@@ -116,6 +118,7 @@ class Exchange:
                 "model_name": model_name,
                 "model_provider": "local",
                 "timings": self._timings,
+                **({ASKED_FOR: self._wanted} if self._wanted else {}),
             },
             chunk_position="last",
         )
@@ -130,9 +133,20 @@ class Exchange:
                 fix="Ask more simply, or limit the length of the tool's arguments in its schema.",
             )
         said, asked = (all_said(self._messages), question_of(self._messages)) if self._choice.literal else ("", "")
-        self._calls, self._requests = self._choice.complete(self._choice.parse(self._written, said, asked), said)
-        self._done = bool(self._calls or self._requests)
+        self._calls, lacking = self._choice.checked(self._choice.parse(self._written, said, asked), said)
+        if lacking:
+            self._ask_for(lacking)
+        self._done = bool(self._calls or lacking)
         self._deciding = False
+
+    def _ask_for(self, lacking: Sequence[tuple[str, Sequence[str]]]) -> None:
+        """Ask for what calls lack; but say that they are not made where others are, or where it was asked before."""
+        words = list(dict.fromkeys(word for _, wanted in lacking for word in wanted))
+        if self._calls or question_for(words) == asked_before(self._messages):
+            regrets = dict.fromkeys(regret_for(name, wanted) for name, wanted in lacking)
+            self._remark = "\n".join(regrets)
+        else:
+            self._remark, self._wanted = question_for(words), words
 
     def _decision(self) -> dict[str, Any]:
         return self._parameters | {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Collection, Sequence
 from datetime import date
 from functools import cached_property
@@ -50,10 +51,10 @@ _LETTERED = frozenset(  # what is shortened to one letter
 # Where numbers are put together from words, any number may be meant: "twenty-five", "half an hour".
 _SPELLED = re.compile(
     r"\b(?:(?:thir|four|fif|six|seven|eigh|nine)teen(?:th)?|(?:twen|thir|for|fif|six|seven|eigh|nine)t(?:y|ies|ieth)"
-    r"|hundred(?:s|th)?|thousands?|millions?|half|quarters?|dozens?|couple|pair|once|twice|double|triple)\b|\d\s*[/\u2044]\s*\d"
+    r"|hundred(?:s|th)?|thousands?|[mb]illions?|half|quarters?|dozens?|couple|pair|once|twice|double|triple)\b|\d\s*[/\u2044]\s*\d"
 )
 _SPAN = re.compile(
-    r"\b(?:for|in|over|during|within|after|of) (?:an?|one|the) (?:minute|hour|day|night|weekend|week|month|year)\b"
+    r"\b(?:for|in|over|during|within|after) (?:an?|one) (?:minute|hour|day|night|weekend|week|month|year)\b"
 )
 _SCALES = (1, 0.01, 1e3, 1e6, 1e9, 60, 3600)  # "5 %" may be 0.05, "2 million" 2000000, an hour 60 or 3600
 _PREFIXES = (1e-12, 1e-9, 1e-6, 1e-3, 1e-2, 1e2, 1e3, 1e6, 1e9)  # of units; a tenth or ten times is a slip
@@ -63,6 +64,7 @@ _RULED_OUT = (
     r"\b(?:not|no|never|but|except|without|avoid|besides|neither|nor|instead of|rather than|other than|\w*n['\u2019]t)"
     r"\b(?:\W+\w+){0,3}?\W+"
 )
+_CAPITALS = re.compile(r"\b([A-Z]{2,4})\d*\b")
 _OWNED = re.compile(r"['\u2019]s\b")
 _BEFORE, _AFTER = 3, 2  # pieces beside a number that may say what it is
 
@@ -76,6 +78,7 @@ class Said:
 
     def __init__(self, text: str) -> None:
         self._text = _OWNED.sub(" ", plain(text))
+        self._capitals = [letters.lower() for letters in _CAPITALS.findall(text)]
 
     def holds_text(self, value: str) -> bool:
         """Whether a word of the value was said, in some form; what can be meant without its words may have been."""
@@ -145,21 +148,26 @@ class Said:
         """Whether the digits of a number stand somewhere, be it within a word, as in 8d20, or for another unit."""
         if any(math.isclose(abs(value), abs(number) * scale) for number in self.numbers for scale in _PREFIXES):
             return True
-        return re.search(rf"(?<!\d){re.escape(f'{abs(value):.15g}')}(?!\d)", self._text) is not None
+        return re.search(rf"(?<![\d.:,/-]){re.escape(f'{abs(value):.15g}')}(?![.:,/-]?\d)", self._text) is not None
 
     def holds_initials(self, value: str) -> bool:
         """Whether a value of several words was said by their first letters: "NYC"."""
         words = parts_of(value)
         initials = "".join(word[0] for word in words)
-        short = [re.sub(r"\d+", "", word) for word in self.words if 1 < len(word) <= STEM]
-        return len(words) > 1 and any(
-            len(word) > 1 and (initials.startswith(word) or word.startswith(initials)) for word in short
-        )
+        short = (word for word in self._capitals if initials.startswith(word) or word.startswith(initials))
+        return len(words) > 1 and (initials in self.words or any(short))
+
+    def holds_spaced(self, value: str) -> bool:
+        """Whether a longer value was said, be it with other spaces and signs: an ISBN, the number of a phone."""
+        letters = re.findall(r"[^\W_]", plain(value))
+        spaced = r"[\W_]*".join(letters)
+        return len(letters) >= STEM and re.search(rf"(?<!\w){spaced}(?!\w)", self._text) is not None
 
     @cached_property
     def is_foreign(self) -> bool:
         """Whether some of it is in another script, whose words have other forms in values."""
-        return any(letter.isalpha() and not letter.isascii() for letter in self._text)
+        letters = {letter for letter in self._text if letter.isalpha() and not letter.isascii() and letter != "\u03bc"}
+        return any(not unicodedata.name(letter, "LATIN").startswith("LATIN") for letter in letters)
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -191,6 +199,12 @@ class Said:
     def spells_numbers(self) -> bool:
         """Whether numbers are put together from words."""
         return _SPELLED.search(self._text) is not None
+
+    @cached_property
+    def tells_times(self) -> bool:
+        """Whether a day, a month or an hour is spoken of in any way."""
+        spoken = not self.words.isdisjoint(_HOURS) or any(map(month_of, self.words))
+        return self.tells_days or bool(self.parts_of_days) or spoken
 
     @cached_property
     def names_spans(self) -> bool:

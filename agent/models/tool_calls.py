@@ -21,7 +21,7 @@ from typing import Any
 from agent.errors import ConfigError, ModelError
 from agent.models.json_schema import enforceable, only_value
 from agent.models.literal_arguments import literal
-from agent.models.missing_arguments import missing, request_for
+from agent.models.missing_arguments import missing, words_for
 from agent.models.said import Said
 from agent.models.signatures import signature
 
@@ -147,8 +147,8 @@ class ToolChoice:
         calls = _each_once(map(self._call, lines))
         return self._literal(calls, Said(said), Said(asked)) if self.literal else calls
 
-    def complete(self, calls: Sequence[Call], said: str) -> tuple[list[Call], list[str]]:
-        """The calls that may be made, and what to ask for where others lack arguments that are required.
+    def checked(self, calls: Sequence[Call], said: str) -> tuple[list[Call], list[tuple[str, list[str]]]]:
+        """The calls that may be made; and of the others the tool, with words for the required arguments it lacks.
 
         Where the model has to call, or the choice is not literal, it may make all of them.
 
@@ -159,9 +159,14 @@ class ToolChoice:
         if not (self.optional and self.literal):
             return list(calls), []
         schemas, heard = {tool.name: tool.schema for tool in self.tools}, Said(said)
-        lacking = [missing(arguments, schemas[name], heard) for name, arguments in calls]
-        made = [call for call, names in zip(calls, lacking, strict=True) if not names]
-        return made, list(dict.fromkeys(request_for(names) for names in lacking if names))
+        made: list[Call] = []
+        lacking: list[tuple[str, list[str]]] = []
+        for name, arguments in calls:
+            if names := missing(arguments, schemas[name], heard):
+                lacking.append((name, [words_for(one, schemas[name]) for one in names]))
+            else:
+                made.append((name, arguments))
+        return made, lacking
 
     def _literal(self, calls: Sequence[Call], said: Said, asked: Said) -> list[Call]:
         schemas = {tool.name: tool.schema for tool in self.tools}

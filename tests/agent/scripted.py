@@ -16,9 +16,9 @@ from pydantic import Field, PrivateAttr
 class ScriptedModel(BaseChatModel):
     """Plays `script` in order: a string is an answer, a list of (name, arguments) is a set of tool calls.
 
-    `prompts` keeps what it was sent, `said` counts the pieces it generated. An exception in the script is
-    raised instead. `preamble` is said with every set of tool calls. `after_first` runs once the first piece is
-    out, so that a test can act mid-answer.
+    A chunk is sent as it is, an exception raised. `prompts` keeps what it was sent, `said` counts the pieces it
+    generated. `preamble` is said with every set of tool calls. `after_first` runs once the first piece is out, so that
+    a test can act mid-answer.
     """
 
     script: list[Any]
@@ -54,6 +54,9 @@ class ScriptedModel(BaseChatModel):
         step = self.script.pop(0)
         if isinstance(step, BaseException):
             raise step
+        if isinstance(step, AIMessageChunk):
+            yield ChatGenerationChunk(message=step)
+            return
         usage = {"input_tokens": 10, "output_tokens": 1, "total_tokens": 11}
         if isinstance(step, list):
             calls = [

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
 from agent import prompts
@@ -193,28 +193,52 @@ def test_a_small_model_picks_among_values_found_in_the_question() -> None:
     assert choice == {"tool_choice": "any"}
 
 
+ASKED = [HumanMessage("Tell the time"), AIMessage("Which zone?")]
+
+
 def test_what_is_said_to_a_tool_that_asked_for_more_is_no_new_question() -> None:
-    request = "Which zone?"
     heard: list[str] = []
 
     def offer(question: str) -> ToolOffer:
         heard.append(question)
         return ToolOffer(({"function": {"name": "current_time"}},))
 
-    turn = Turn([request, [("current_time", {})], "Noon."], budget=SMALL, offer=offer)
-    history = [HumanMessage("Tell the time"), AIMessage(request)]
-    first, _ = turn.ask("And now?", history=history)
-    assert first["searched"] and heard == ["And now?"]
-    state, _ = turn.ask("Over in Oslo.", history=history)
-    assert not state["searched"] and state["tool_calls"][0]["name"] == "current_time"
+    turn = Turn([[("current_time", {})], "Noon."], budget=SMALL, offer=offer)
+    state, _ = turn.ask("Over in Oslo.", history=ASKED, waiting=2)
+    assert not state["searched"] and state["tool_calls"][0]["name"] == "current_time" and state["waiting"] == 0
     assert heard[-1] == "Tell the time Over in Oslo."
-    assert [message.content for message in turn.model.prompts[1][1:]] == ["Tell the time", request, "Over in Oslo."]
+    assert [message.content for message in turn.model.prompts[0][1:]] == [
+        *(message.content for message in ASKED),
+        "Over in Oslo.",
+    ]
+
+
+@pytest.mark.parametrize("changes", [{}, {"waiting": 2, "strict": True}])
+def test_the_documents_are_searched_where_nothing_waits_or_all_has_to_rest_on_them(changes: dict[str, Any]) -> None:
+    waiting = {"waiting": changes.pop("waiting", 0)}
+    state, _ = Turn(["It is blue."], budget=SMALL, **changes).ask("Over in Oslo.", history=ASKED, **waiting)
+    assert state["searched"]
+
+
+def test_what_has_a_tool_of_its_own_is_something_new() -> None:
+    turn = Turn([[("calculator", {"expression": "17*23"})]], budget=SMALL, relevant=False)
+    state, _ = turn.ask("Calculate 17 * 23.", history=ASKED, waiting=2)
+    assert state["answer"] == "17*23 = 391"
+    assert [message.content for message in turn.model.prompts[0][1:]] == ["Calculate 17 * 23."]
+
+
+@pytest.mark.parametrize(("waiting", "then"), [(0, 2), (2, 4)])
+def test_a_turn_that_asks_for_more_waits_for_it(waiting: int, then: int) -> None:
+    turn = Turn(
+        [AIMessageChunk("Which zone?", response_metadata={"asked_for": ["zone"]})], budget=SMALL, relevant=False
+    )
+    state, _ = turn.ask("Over in Oslo.", history=ASKED, waiting=waiting)
+    assert state["answer"] == "Which zone?" and state["waiting"] == then
 
 
 def test_what_a_tool_waits_for_may_be_declined() -> None:
-    turn = Turn([], budget=SMALL)
-    state, events = turn.ask("No, never mind.", history=[HumanMessage("Tell the time"), AIMessage("Which zone?")])
-    assert state["answer"] == texts(events) == prompts.NOTHING_DONE
+    state, events = Turn([], budget=SMALL).ask("No, never mind.", history=ASKED, waiting=2)
+    assert state["answer"] == texts(events) == prompts.NOTHING_DONE and state["waiting"] == 0
 
 
 def test_remembering_needs_no_model() -> None:
