@@ -22,7 +22,7 @@ _SETTLED = frozenset({"enum", "const", "default"})  # what an argument may be wi
 _DEFAULT = re.compile(r"(?<!no )\bdefault(?:s to|s? is|:|=)", re.IGNORECASE)
 # Texts that a model has to compose, and numbers that it has to know.
 _COMPOSED = frozenset(
-    "title subject label pattern glob regex command cron sql script expression query code latitude longitude lat lon "
+    "title subject label pattern glob regex command cron sql script expression query latitude longitude lat lon "
     "lng".split()
 )
 _OF_TIMES = frozenset({"year", "month", "day", "hour", "minute"})

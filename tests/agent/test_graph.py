@@ -69,10 +69,10 @@ class Turn:
     def focus_of(state: TurnState) -> dict[str, Any]:
         return focus_after(state).to_json()
 
-    def ask(self, question: str, **more: Any) -> tuple[TurnState, list[Any]]:
+    def ask(self, question: str, where: dict[str, Any] | None = None, **more: Any) -> tuple[TurnState, list[Any]]:
         self.deps.clock = Clock()
         start = {"turn_id": "1", "thread_id": "t", "question": question, "started_at": "now", "focus": self.focus}
-        given = fresh_turn(start | more, [])
+        given = fresh_turn(start | {"where": where or {}} | more, [])
         events = list(self.graph.stream(given, self.config, stream_mode="custom"))
         return self.finished[-1], events
 
@@ -330,7 +330,7 @@ def test_a_filter_reaches_the_search() -> None:
         return Retrieval(query, (DOOR,), True, 0.5, 0.0)
 
     wanted = SearchFilter(paths=("/docs",), suffixes=(".md",))
-    Turn(["Blue."], search=search).ask("What colour is the door?", where=asdict(wanted))
+    Turn(["Blue."], search=search).ask("What colour is the door?", asdict(wanted))
     assert seen == [wanted]
 
 
