@@ -106,6 +106,7 @@ class TurnNodes:
         state = {**state, **begun}
         if state.get("waiting") and declines(question):
             return begun | answered(deps.clock, state, prompts.NOTHING_DONE)
+        state["waiting"] = begun["waiting"] = self._continued(state)
         if (whole := self.documents.prepare(state)) is not None:
             reply = answered(deps.clock, state, whole["answer"]) if whole.get("status") else whole
             begun["taint"] = _named_in(whole)
@@ -217,16 +218,19 @@ class TurnNodes:
         )
 
     def _open(self, state: TurnState) -> list[AnyMessage]:
-        """What the user goes on with; nothing where a tool's own rules see something new in what is said."""
+        """What the user goes on with."""
         history, waiting = state.get("history", []), state.get("waiting", 0)
-        before = open_request(asked(state), history[-waiting:] if waiting else [])
-        return [] if before and self._deps.offer(asked(state)).asked_for else before
+        return open_request(asked(state), history[-waiting:] if waiting else [])
+
+    def _continued(self, state: TurnState) -> int:
+        """The messages that the user goes on with; none where a tool's own rules see something new in what is said."""
+        if not self._open(state) or self._deps.offer(asked(state)).asked_for:
+            return 0
+        return state["waiting"]
 
     def _waiting(self, state: TurnState) -> int:
         """How many messages belong to what is wanted, should this turn have ended with a question for more."""
-        if not asks_for_more(state.get("draft", [])):
-            return 0
-        return 2 + (state.get("waiting", 0) if self._open(state) else 0)
+        return state.get("waiting", 0) + 2 if asks_for_more(state.get("draft", [])) else 0
 
     def _offered(self, state: TurnState) -> ToolOffer:
         """The tools worth offering now.

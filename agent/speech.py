@@ -99,8 +99,7 @@ class Speech:
             tool_calls=[] if self.cancelled else whole.tool_calls,
             usage_metadata=whole.usage_metadata or self._counted(messages, count),
             response_metadata={
-                "finish_reason": whole.response_metadata.get("finish_reason", ""),
-                **{name: whole.response_metadata[name] for name in (ASKED_FOR,) if name in whole.response_metadata},
+                name: value for name, value in whole.response_metadata.items() if name in ("finish_reason", ASKED_FOR)
             },
         )
 

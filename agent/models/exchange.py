@@ -142,11 +142,12 @@ class Exchange:
     def _ask_for(self, lacking: Sequence[tuple[str, Sequence[str]]]) -> None:
         """Ask for what calls lack; but say that they are not made where others are, or where it was asked before."""
         words = list(dict.fromkeys(word for _, wanted in lacking for word in wanted))
-        if self._calls or question_for(words) == asked_before(self._messages):
+        question = question_for(words)
+        if self._calls or question == asked_before(self._messages):
             regrets = dict.fromkeys(regret_for(name, wanted) for name, wanted in lacking)
             self._remark = "\n".join(regrets)
         else:
-            self._remark, self._wanted = question_for(words), words
+            self._remark, self._wanted = question, words
 
     def _decision(self) -> dict[str, Any]:
         return self._parameters | {

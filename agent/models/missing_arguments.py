@@ -21,7 +21,7 @@ _HERE = frozenset({"/", ".", ".."})
 _SETTLED = frozenset({"enum", "const", "default"})  # what an argument may be without being said
 _DEFAULT = re.compile(r"(?<!no )\bdefault(?:s to|s? is|:|=)", re.IGNORECASE)
 # Texts that a model has to compose, and numbers that it has to know.
-_COMPOSED = frozenset(
+_WORKED_OUT = frozenset(
     "title subject label pattern glob regex command cron sql script expression query latitude longitude lat lon "
     "lng".split()
 )
@@ -94,7 +94,7 @@ def _is_free(name: str, argument: Any) -> bool:
         return False
     if argument.get("type") not in ("string", "integer", "number") or _DEFAULT.search(str(argument.get("description"))):
         return False
-    return _COMPOSED.isdisjoint(words_of(name))
+    return _WORKED_OUT.isdisjoint(words_of(name))
 
 
 def _was_given(name: str, value: Any, argument: Mapping[str, Any], said: Said) -> bool:
