@@ -5,7 +5,8 @@ rules say that the question asks for them; failing that, the one whose descripti
 Likeness of the question to "name: description" names the right tool more often than a model of 135M does, and says
 better when none is needed (`benchmarks.tool_choice`): of questions that needed the nearest tool such a model declined
 one in five, of those that needed none it took the tool five times in six. So all that is left to it are the arguments.
-One with an adapter was trained to choose: it gets the nearest few as they are, and may take none.
+One with an adapter was trained to choose: it gets the nearest few as they are, and may take none; of a question that
+asks for several things, the nearest to each.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from agent.models.request_parts import requests_in
 from agent.question_values import narrowed
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     Nearest = Callable[[Sequence[ToolSpec], str], Sequence[tuple[ToolSpec, float]]]
 
 TRAINED_LIMIT = 5  # tools before a small model with an adapter
+_TRAINED_MOST = 8  # where several things are asked for
 LARGE_LIMIT = 24  # tools before a large model; each costs it about 100 tokens of prompt
 _FEW = 4
 _NAME_PARTS = re.compile(r"_|(?<=[a-z0-9])(?=[A-Z])")
@@ -115,9 +118,16 @@ def choose_offer(
         return ToolOffer()
     free = [spec for spec in specs if spec.hints is None and spec.origin != "ratchet"]
     if trained:
-        return ToolOffer(tuple(_schema(spec) for spec, _ in nearest(free, question)[:TRAINED_LIMIT]))
+        return ToolOffer(tuple(_schema(spec) for spec in _for_trained(free, requests_in(question), nearest)))
     near = [spec for spec, cosine in nearest(free, question)[:1] if cosine >= near_enough(len(free))]
     return ToolOffer(tuple(narrowed(_schema(spec), question) for spec in near), must=bool(near))
+
+
+def _for_trained(specs: Sequence[ToolSpec], requests: Sequence[str], nearest: Nearest) -> list[ToolSpec]:
+    """The nearest to the request; of several requests the nearest to each, then the second nearest, and so on."""
+    ranked = [[spec for spec, _ in nearest(specs, request)] for request in requests]
+    each_in_turn = {spec.name: spec for same_rank in zip(*ranked, strict=True) for spec in same_rank}
+    return list(each_in_turn.values())[: TRAINED_LIMIT if len(requests) == 1 else _TRAINED_MOST]
 
 
 def _for_large(specs: Sequence[ToolSpec], question: str, nearest: Nearest | None) -> Sequence[ToolSpec]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import ModelError
+from agent.models.request_parts import requests_in
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -100,6 +101,25 @@ def asked_before(messages: Sequence[BaseMessage]) -> str:
 def question_of(messages: Sequence[BaseMessage]) -> str:
     """What the user said last, without passages."""
     return next((_said(message) for message in reversed(messages) if message.type == "human"), "")
+
+
+def each_request_alone(messages: Sequence[BaseMessage], most: int) -> list[list[BaseMessage]]:
+    """The conversation once for every request in its last message, which holds that request alone.
+
+    Args:
+        messages: the conversation.
+        most: requests; where there are more they are not told apart.
+
+    Returns:
+        Nothing where there is but one request, or where one has been worked on.
+    """
+    if not messages or messages[-1].type != "human":
+        return []
+    requests = requests_in(_said(messages[-1]))
+    if not 1 < len(requests) <= most:
+        return []
+    bare = messages[-1].model_copy(update={"additional_kwargs": {}})
+    return [[*messages[:-1], bare.model_copy(update={"content": one})] for one in requests]
 
 
 def _asks(message: BaseMessage) -> bool:

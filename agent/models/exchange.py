@@ -11,19 +11,31 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import ModelError
-from agent.models.conversation import ASKED_FOR, Turns, all_said, asked_before, question_of, to_request, to_turns
+from agent.models.conversation import (
+    ASKED_FOR,
+    Turns,
+    all_said,
+    asked_before,
+    each_request_alone,
+    question_of,
+    to_request,
+    to_turns,
+)
 from agent.models.missing_arguments import question_for, regret_for
-from agent.models.tool_calls import Call, ToolChoice, json_grammar
+from agent.models.tool_calls import MOST_CALLS, Call, Lacking, ToolChoice, json_grammar
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessageChunk, BaseMessage
 
 _DECISION_TOKENS = 256  # for a first try at tool calls; they are seldom longer
 _PATIENCE = 4  # times as many for the second
+_SEVERAL = 2  # calls; where requests that are asked for alone yield fewer, they may be one
 
 
 class Exchange:
-    """One reply, made of at most three requests: choose a tool, again with more room, else answer.
+    """One reply: choose tools, each time again with more room where a call did not fit, else answer.
+
+    Of a message that asks for several things each is chosen for alone; for all of it where that finds no two calls.
 
     Use: send every body that `next_request` gives, `feed` it the chunks, then take `last_chunk`.
 
@@ -48,6 +60,9 @@ class Exchange:
         self._messages, self._parameters, self._choice = messages, parameters, choice
         self._is_control, self._schema, self._end = is_control, schema, end
         self._deciding = bool(choice.tools)
+        alone = each_request_alone(messages, MOST_CALLS) if choice.divisible else []
+        self._undecided = [*alone, messages]
+        self._decided: list[tuple[list[Call], list[Lacking]]] = []
         self._tries = 0
         self._written = ""
         self._finish = ""
@@ -132,14 +147,27 @@ class Exchange:
                 kept="No tool was called.",
                 fix="Ask more simply, or limit the length of the tool's arguments in its schema.",
             )
-        said, asked = (all_said(self._messages), question_of(self._messages)) if self._choice.literal else ("", "")
-        self._calls, lacking = self._choice.checked(self._choice.parse(self._written, said, asked), said)
+        self._tries = 0
+        calls, lacking = self._chosen(self._undecided.pop(0))
+        if self._undecided:
+            self._decided.append((calls, lacking))
+            calls, lacking = together(self._decided)
+            if len(self._undecided) > 1 or len(calls) < _SEVERAL:
+                return
+        self._calls = calls
         if lacking:
             self._ask_for(lacking)
         self._done = bool(self._calls or lacking)
         self._deciding = False
 
-    def _ask_for(self, lacking: Sequence[tuple[str, Sequence[str]]]) -> None:
+    def _chosen(self, messages: Sequence[BaseMessage]) -> tuple[list[Call], list[Lacking]]:
+        """What was written about a conversation: calls to make, and calls that lack something."""
+        if not self._choice.literal:
+            return self._choice.parse(self._written), []
+        calls = self._choice.parse(self._written, all_said(messages), question_of(messages))
+        return self._choice.checked(calls, all_said(self._messages))
+
+    def _ask_for(self, lacking: Sequence[Lacking]) -> None:
         """Ask for what calls lack; but say that they are not made where others are, or where it was asked before."""
         words = list(dict.fromkeys(word for _, wanted in lacking for word in wanted))
         question = question_for(words)
@@ -151,7 +179,7 @@ class Exchange:
 
     def _decision(self) -> dict[str, Any]:
         return self._parameters | {
-            "messages": decision_turns(self._choice, self._messages, self._is_control),
+            "messages": decision_turns(self._choice, self._undecided[0], self._is_control),
             "grammar": self._choice.grammar(self._end),
             "max_tokens": _DECISION_TOKENS * (1 if self._tries == 1 else _PATIENCE),
             "stop": [],
@@ -162,6 +190,24 @@ class Exchange:
         if self._schema is not None:
             body["grammar"] = json_grammar(self._schema)
         return body
+
+
+def together(decided: Sequence[tuple[Sequence[Call], Sequence[Lacking]]]) -> tuple[list[Call], list[Lacking]]:
+    """The calls that were chosen for requests one by one, put together; and what calls of other tools lack.
+
+    Where a call says nothing that another of its tool does not, their requests were about one thing.
+    """
+    calls = [call for chosen, _ in decided for call in chosen]
+    kept: list[Call] = []
+    for call in calls:
+        if call not in kept and not any(_says_less(call, other) for other in calls):
+            kept.append(call)
+    named = {name for name, _ in kept}
+    return kept, [one for _, lacking in decided for one in lacking if one[0] not in named]
+
+
+def _says_less(one: Call, other: Call) -> bool:
+    return one[0] == other[0] and one[1].items() < other[1].items()
 
 
 def decision_turns(choice: ToolChoice, messages: Sequence[BaseMessage], is_control: Callable[[str], bool]) -> Turns:

@@ -32,6 +32,7 @@ _TASK = "Pick the tools that the request needs: one call a line."
 _NO_TOOL = f"{NONE}: no tool fits, or something needed is missing"
 
 Call = tuple[str, dict[str, Any]]
+Lacking = tuple[str, list[str]]  # a tool, and words for the arguments that a call of it lacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,11 @@ class ToolChoice:
         return cls((known[choice],), False, several=False, literal=literal)
 
     @property
+    def divisible(self) -> bool:
+        """Whether a model may choose for one of several requests without the others."""
+        return self.literal and self.optional and self.several and bool(self.tools)
+
+    @property
     def prompt(self) -> str:
         """What the model is told before the request; the same from turn to turn, so computed once."""
         return "\n".join([_TASK, *(tool.line for tool in self.tools), *[_NO_TOOL] * self.optional])
@@ -147,7 +153,7 @@ class ToolChoice:
         calls = _each_once(map(self._call, lines))
         return self._literal(calls, Said(said), Said(asked)) if self.literal else calls
 
-    def checked(self, calls: Sequence[Call], said: str) -> tuple[list[Call], list[tuple[str, list[str]]]]:
+    def checked(self, calls: Sequence[Call], said: str) -> tuple[list[Call], list[Lacking]]:
         """The calls that may be made; and of the others the tool, with words for the required arguments it lacks.
 
         Where the model has to call, or the choice is not literal, it may make all of them.
@@ -160,7 +166,7 @@ class ToolChoice:
             return list(calls), []
         schemas, heard = {tool.name: tool.schema for tool in self.tools}, Said(said)
         made: list[Call] = []
-        lacking: list[tuple[str, list[str]]] = []
+        lacking: list[Lacking] = []
         for name, arguments in calls:
             if names := missing(arguments, schemas[name], heard):
                 lacking.append((name, [words_for(one, schemas[name]) for one in names]))

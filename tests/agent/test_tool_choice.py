@@ -141,3 +141,10 @@ def test_rules_of_a_tool_come_first_for_a_trained_model_too(nearest):
     tools = box(WEATHER, CALCULATOR)
     offer = choose_offer(tools, "weather forecast and 1+1", small=True, nearest=nearest, trained=True)
     assert names(offer) == ["calculator"] and offer.must
+
+
+def test_of_several_requests_the_nearest_to_each_are_offered(nearest):
+    weather = [spec(f"weather_{number}", "Weather forecast for a city.") for number in range(8)]
+    question = "Weather forecast for a city? Then send a mail."
+    offer = choose_offer(box(*weather, MAIL), question, small=True, nearest=nearest, trained=True)
+    assert names(offer)[0].startswith("weather_") and names(offer)[1] == "send_mail" and len(offer.schemas) == 8

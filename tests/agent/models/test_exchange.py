@@ -1,0 +1,85 @@
+"""A reply to a message that asks for several things: each is chosen for alone."""
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+
+from agent.models.exchange import Exchange, together
+from agent.models.tool_calls import ToolChoice
+
+TEXT = {"type": "string"}
+TOOLS = [
+    {"type": "function", "function": {"name": name, "parameters": {"properties": {key: TEXT}, "required": [key]}}}
+    for name, key in (("weather", "city"), ("play", "song"), ("taxi", "to"))
+]
+WEATHER, PLAY, TAXI = 'weather {"city": "Oslo"}', 'play {"song": "Take Five"}', 'taxi {"to": "Zoo"}'
+BOTH = "What is the weather in Oslo? Also, play Take Five."
+
+
+def exchanged(written, *messages, **rules):
+    """What the model was asked, request by request, and the last chunk, where it wrote these texts one by one."""
+    choice = ToolChoice.of(TOOLS, **{"literal": True, **rules})
+    exchange = Exchange(messages, {}, choice, lambda text: False)
+    asked = []
+    for text in written:
+        body = exchange.next_request()
+        asked.append(body["messages"][-1]["content"])
+        exchange.feed({"choices": [{"delta": {"content": text}, "finish_reason": "stop"}]})
+    rest = exchange.next_request()
+    assert rest is None or "grammar" not in rest, "more was to be decided"
+    return asked, exchange.last_chunk("m")
+
+
+def names(chunk):
+    return [call["name"] for call in chunk.tool_calls]
+
+
+def test_each_request_is_put_alone_and_all_calls_are_made():
+    asked, chunk = exchanged([WEATHER, PLAY], HumanMessage(BOTH))
+    assert asked == ["Request: What is the weather in Oslo?", "Request: Also, play Take Five."]
+    assert names(chunk) == ["weather", "play"] and not chunk.content
+
+
+@pytest.mark.parametrize("first", [WEATHER, "none", 'weather {"city": "Rome"}'])
+def test_where_fewer_than_two_calls_come_of_it_the_whole_is_put(first):
+    asked, chunk = exchanged([first, "none", f"{WEATHER}\n{PLAY}"], HumanMessage(BOTH))
+    assert asked[-1] == f"Request: {BOTH}" and names(chunk) == ["weather", "play"] and not chunk.content
+
+
+def test_what_another_request_lacks_is_told_beside_the_calls():
+    message = HumanMessage("What is the weather in Oslo? Also, play Take Five. Then get a taxi.")
+    _, chunk = exchanged([WEATHER, PLAY, TAXI], message)
+    assert names(chunk) == ["weather", "play"]
+    assert chunk.content == "I did not use taxi, as I do not know the to."
+
+
+def test_what_was_said_before_stands_before_each_request():
+    before = (HumanMessage("I am in Oslo."), AIMessage("Nice."))
+    asked, _ = exchanged([WEATHER, PLAY], *before, HumanMessage("What is the weather now? Also, play Take Five."))
+    assert all(text.startswith("Before:\nuser: I am in Oslo.") for text in asked)
+
+
+@pytest.mark.parametrize("rules", [{"literal": False}, {"choice": "any"}, {"several": False}])
+def test_otherwise_all_is_put_at_once(rules):
+    asked, chunk = exchanged([WEATHER], HumanMessage(BOTH), **rules)
+    assert asked == [f"Request: {BOTH}"] and names(chunk) == ["weather"]
+
+
+def test_a_message_that_was_worked_on_is_put_as_a_whole():
+    call = {"name": "weather", "args": {"city": "Oslo"}, "id": "1"}
+    done = (AIMessage("", tool_calls=[call]), ToolMessage("rain", tool_call_id="1"))
+    asked, chunk = exchanged(["none"], HumanMessage(BOTH), *done)
+    assert len(asked) == 1 and BOTH in asked[0] and not chunk.tool_calls
+
+
+def test_a_question_beside_passages_is_divided_and_not_the_passages():
+    prompt = HumanMessage(f"[1] Get the car. Then wash it.\n{BOTH}", additional_kwargs={"question": BOTH})
+    asked, chunk = exchanged([WEATHER, PLAY], prompt)
+    assert asked == ["Request: What is the weather in Oslo?", "Request: Also, play Take Five."]
+    assert names(chunk) == ["weather", "play"]
+
+
+def test_calls_are_put_together_as_if_for_one_request():
+    less, more = ("find", {"what": "cats"}), ("find", {"what": "cats", "where": ["Rome"]})
+    other = ("find", {"what": "dogs"})
+    assert together([([less], []), ([more], []), ([other], [])]) == ([more, other], [])
+    assert together([([more], []), ([more], [("find", ["what"]), ("taxi", ["to"])])]) == ([more], [("taxi", ["to"])])
