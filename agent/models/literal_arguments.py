@@ -26,6 +26,8 @@ _LARGEST = 1e300  # greater whole numbers are no floats
 _EXACT = 2.0**53  # the last whole number up to which all are exact
 _WAYS = frozenset({"sort", "order", "status", "format", "category"})  # told by words that are said for other reasons
 _TRUTHS = frozenset({"true", "false", "yes", "no"})
+_FREE = frozenset("text message body content note description comment caption query question prompt".split())
+_NAMING = 4  # words at most of a name with "the"
 _FEW = 12  # smaller numbers are said of many things
 _FIRST_YEAR = 1000  # "30 years" is no year
 _COMPOSED = ("$ref", "anyOf", "oneOf", "allOf")
@@ -51,6 +53,7 @@ def literal(
     if is_composed(schema):
         return dict(arguments)
     found = _given(arguments, schema, said)
+    _name_things(found, schema)
     _write_days(found, schema, said)
     _part_numbers(found, schema, said)
     return found if asked is None else _completed(found, schema, asked, elsewhere)
@@ -111,6 +114,19 @@ def _lists(schema: Mapping[str, Any]) -> bool:
 def _lists_codes(schema: Mapping[str, Any]) -> bool:
     values = [value for value in schema.get("enum") or () if isinstance(value, str)]
     return bool(values) and all(_CODE.fullmatch(value) and value.isupper() for value in values)
+
+
+def _name_things(arguments: dict[str, Any], schema: Mapping[str, Any]) -> None:
+    """What a few words name, without "the": tools know a Flamingo, and no "the Flamingo"."""
+    known = schema.get("properties") or {}
+    for name, value in arguments.items():
+        told = known.get(name)
+        listed = isinstance(told, Mapping) and _lists(told)
+        if listed or not isinstance(value, str) or not _FREE.isdisjoint(words_of(name)):
+            continue
+        bare = value.removeprefix("the ").lstrip()
+        if bare and len(value.split()) <= _NAMING and not any(map(str.isdigit, value)):  # "the 4th of March"
+            arguments[name] = bare
 
 
 def _taken(said: Said, name: str, value: Any, others: Mapping[str, Any], required: Collection[str]) -> bool:

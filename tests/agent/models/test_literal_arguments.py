@@ -358,6 +358,22 @@ def test_odd_schemas_and_texts_are_no_error(schema, required, text):
         assert {*literal({"x": value}, whole, Said(text), Said(text))} <= {"x", "y", "z"}
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("species", "the Flamingo", "Flamingo"),
+        ("place", "the old harbour", "old harbour"),
+        ("hotel", "The Grand", "The Grand"),
+        ("day", "the 4th of March", "the 4th of March"),
+        ("message", "the train is late", "the train is late"),
+        ("court", "the court of appeal of the district", "the court of appeal of the district"),
+        ("article", "the", "the"),
+    ],
+)
+def test_a_thing_is_named_without_its_article(name, value, kept):
+    assert written(f"About {value}", {name: value}, [name], **{name: TEXT}) == {name: kept}
+
+
 def forecast(**rules):
     properties = {"city": {"type": "string"}, "sky": {"type": "string"}, "unit": {"enum": ["celsius", "kelvin"]}}
     function = {"name": "forecast", "parameters": {"properties": properties, "required": ["city"]}}
