@@ -81,6 +81,7 @@ class Engine:
         self._sets: weakref.WeakSet[AdapterSet] = weakref.WeakSet()
         self._key = secrets.token_urlsafe(24)
         self._tokenizer: Tokenizer | None = None
+        self._sound: dict[Path, bool] = {}  # adapters that were tried, and whether they compute numbers
 
     @property
     def server(self) -> Any:
@@ -184,6 +185,8 @@ class Engine:
             missing = tuple(path for path in adapters.paths if loaded is None or path not in loaded.adapters)
             if loaded is not None and not missing:
                 return loaded
+            if broken := [path for path in missing if not self._sound.get(path, True)]:
+                raise _broken(broken[0])
             wanted = {path for others in list(self._sets) for path in others.paths} - {*adapters.paths}
             if not any(request.engine is self and request.running for request in list(_running)):
                 loaded = self._loaded = None  # nobody needs it: its context's memory goes before more is taken
@@ -194,6 +197,7 @@ class Engine:
 
     def _load(self, needed: tuple[Path, ...], others: tuple[Path, ...] = ()) -> _Loaded:
         """A server with the adapters that are needed, and those that others want if they can be loaded, too."""
+        others = tuple(path for path in others if self._sound.get(path, True))
         adapters = needed + others
         threads = free_threads(self._clock, self._threads)
         try:
@@ -209,7 +213,26 @@ class Engine:
             if others:
                 return self._load(needed)
             raise _unloadable(self.path, needed) from error
-        return _Loaded(server, adapters)
+        if (broken := self._first_broken(server, adapters)) is None:
+            return _Loaded(server, adapters)
+        if broken in needed:
+            raise _broken(broken)
+        return self._load(needed, others)
+
+    def _first_broken(self, server: Any, adapters: tuple[Path, ...]) -> Path | None:
+        """The first adapter that computes no numbers, each tried once.
+
+        What overflows stays in the memory of a server, and its other adapters, too, then say nothing but rubbish: so it
+        is found out before anybody asks, on a server that is thrown away.
+        """
+        for place, path in enumerate(adapters):
+            if path not in self._sound:
+                lora = [{"id": other, "scale": float(other == place)} for other in range(len(adapters))]
+                said = server.handle_completions({"prompt": "a", "max_tokens": 1, "logprobs": 1, "lora": lora})
+                self._sound[path] = said["choices"][0]["logprobs"]["content"][0]["logprob"] is not None
+            if not self._sound[path]:
+                return path
+        return None
 
 
 class _Request:
@@ -281,6 +304,14 @@ def _unloadable(path: Path, adapters: tuple[Path, ...]) -> ModelFileInvalid:
     return ModelFileInvalid(
         f"llama.cpp cannot load {path} with the adapter {', '.join(map(str, adapters))}.",
         fix="Name an adapter that was trained for this very model.",
+    )
+
+
+def _broken(adapter: Path) -> ModelFileInvalid:
+    return ModelFileInvalid(
+        f"The adapter {adapter} computes no numbers: its weights are too large.",
+        kept="It was not used.",
+        fix="Train it again with a lower learning rate, or name another one.",
     )
 
 

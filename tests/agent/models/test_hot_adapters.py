@@ -90,6 +90,30 @@ def test_an_adapter_that_cannot_be_loaded_harms_nobody_else(running, tmp_path):
     assert good.invoke(QUESTION).text == by_good
 
 
+def test_an_adapter_that_computes_no_numbers_is_refused_and_harms_nobody_else(running, tmp_path):
+    plain = running.invoke(QUESTION).text
+    good = beside(running, write_lora(tmp_path / "good.gguf", seed=1))
+    by_good = good.invoke(QUESTION).text
+    broken = beside(running, write_lora(tmp_path / "broken.gguf", size=1e18))
+    for _ in range(2):
+        with pytest.raises(ModelFileInvalid, match="computes no numbers"):
+            broken.invoke(QUESTION)
+    assert running.invoke(QUESTION).text == plain
+    assert good.invoke(QUESTION).text == by_good
+
+
+def test_a_broken_adapter_that_another_model_wants_is_left_out(gguf, tmp_path):
+    model = LocalChatModel(path=gguf, context_tokens=512, max_tokens=16)
+    broken = LocalChatModel(
+        path=gguf, adapters=(write_lora(tmp_path / "broken.gguf", size=1e18),), context_tokens=512, max_tokens=16
+    )
+    assert model.invoke(QUESTION).text.strip()
+    assert model._engine._loaded.adapters == ()
+    with pytest.raises(ModelFileInvalid, match="computes no numbers"):
+        broken.invoke(QUESTION)
+    model.close()
+
+
 def test_an_adapter_whose_file_is_gone_takes_no_other_with_it(running, tmp_path):
     gone = beside(running, write_lora(tmp_path / "gone.gguf", seed=1))
     gone.invoke(QUESTION)

@@ -12,8 +12,8 @@ from agent.models.local import LocalChatModel, build
 from tests.knowledge.embedders.minilm_gguf import write_minilm_gguf
 
 
-def write_lora(path: Path, *, seed: int = 0, architecture: str = "llama", width: int = 576) -> Path:
-    """A random LoRA of rank 4 for the query projections of a model of that width."""
+def write_lora(path: Path, *, seed: int = 0, architecture: str = "llama", width: int = 576, size: float = 0.2) -> Path:
+    """A random LoRA of rank 4 for the query projections of a model of that width; `size` is that of its weights."""
     import gguf
     import numpy as np
 
@@ -24,8 +24,8 @@ def write_lora(path: Path, *, seed: int = 0, architecture: str = "llama", width:
     writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, 8.0)
     for layer in range(0, 30, 3):
         name = f"blk.{layer}.attn_q.weight"
-        writer.add_tensor(f"{name}.lora_a", random.normal(0, 0.2, (4, width)).astype(np.float32))
-        writer.add_tensor(f"{name}.lora_b", random.normal(0, 0.2, (width, 4)).astype(np.float32))
+        writer.add_tensor(f"{name}.lora_a", random.normal(0, size, (4, width)).astype(np.float32))
+        writer.add_tensor(f"{name}.lora_b", random.normal(0, size, (width, 4)).astype(np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
