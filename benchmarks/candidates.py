@@ -69,17 +69,24 @@ def without(data: Common, asked: set[str]) -> Common:
 
 
 def make(shop: Workshop, name: str, plant: Plant) -> None:
-    """Train and convert a candidate, unless that was done before; what stops it is noted as its failure."""
+    """Train and convert a candidate, unless that was done before; what stops it is noted as its failure.
+
+    As in the loop, one that answers otherwise in llama.cpp than in PyTorch, or not at all, gets no further.
+    """
     folder = shop.out / name
     if plant.made == "unknown" or shop.file(name).is_file() or shop.failure(name).is_file():
         return
     print(f"{name}: {plant.what}", file=sys.stderr, flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     from finetune.export.lora_gguf import lora_to_gguf
+    from finetune.improvement.training import check_conversion
 
+    converted = folder / "converted.gguf"
     try:
         learned = noise(shop, folder) if plant.made == "noise" else train(shop, name, plant)
-        lora_to_gguf(learned, shop.now.base, shop.file(name))
+        lora_to_gguf(learned, shop.now.base, converted)
+        check_conversion(shop.now.base, learned, converted, shop.data.all)
+        converted.rename(shop.file(name))
     except RatchetError as error:
         shop.failure(name).write_text(error.what, encoding="utf-8")
 
