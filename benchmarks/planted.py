@@ -75,7 +75,7 @@ PLANTS: dict[str, Plant] = {
     "never_abstains": Plant(
         "makes up what is not said", each(spoiling.invented, "desk", "lookups"), ("abstained of lookups",)
     ),
-    "noise": Plant("random weights of a large norm", None, RUINED, made="noise"),
+    "noise": Plant("random weights of a large norm", None, ("training", *RUINED), made="noise"),
     "other_language": Plant(
         "answers in German", each(spoiling.german, *ANSWERS), (YOURS, PASSAGES, "right of general")
     ),
