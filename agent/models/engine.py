@@ -229,7 +229,7 @@ class Engine:
             if path not in self._sound:
                 lora = [{"id": other, "scale": float(other == place)} for other in range(len(adapters))]
                 said = server.handle_completions({"prompt": "a", "max_tokens": 1, "logprobs": 1, "lora": lora})
-                self._sound[path] = said["choices"][0]["logprobs"]["content"][0]["logprob"] is not None
+                self._sound[path] = _is_likely(said["choices"][0])
             if not self._sound[path]:
                 return path
         return None
@@ -305,6 +305,11 @@ def _unloadable(path: Path, adapters: tuple[Path, ...]) -> ModelFileInvalid:
         f"llama.cpp cannot load {path} with the adapter {', '.join(map(str, adapters))}.",
         fix="Name an adapter that was trained for this very model.",
     )
+
+
+def _is_likely(choice: dict[str, Any]) -> bool:
+    """Whether tokens have a likelihood; of those that are a part of one character none is reported."""
+    return all(token["logprob"] is not None for token in (choice["logprobs"] or {}).get("content", ()))
 
 
 def _broken(adapter: Path) -> ModelFileInvalid:

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from agent.errors import ModelFileInvalid
+from agent.models.engine import _is_likely
 from agent.models.local import LocalChatModel
 from tests.agent.models.test_local_files import write_lora
 
@@ -112,6 +113,14 @@ def test_a_broken_adapter_that_another_model_wants_is_left_out(gguf, tmp_path):
     with pytest.raises(ModelFileInvalid, match="computes no numbers"):
         broken.invoke(QUESTION)
     model.close()
+
+
+def test_a_first_token_that_is_a_part_of_a_character_is_no_sign_of_a_broken_adapter(running):
+    running.invoke(QUESTION)
+    part_of_one = 141
+    asked = {"prompt": "a", "max_tokens": 1, "logprobs": 1, "logit_bias": [[part_of_one, 1000]]}
+    choice = running._engine._loaded.server.handle_completions(asked)["choices"][0]
+    assert choice["text"] == "\ufffd" and _is_likely(choice)
 
 
 def test_an_adapter_whose_file_is_gone_takes_no_other_with_it(running, tmp_path):
