@@ -126,15 +126,18 @@ def judged(shop: Workshop, name: str, base: Evaluation, found: Mapping[str, Eval
     from finetune.dataset.splits import questions_of
     from finetune.evaluation.gate import decide
     from finetune.evaluation.verdict_folder import store_verdict
+    from finetune.improvement.feedback import overturns
 
     plant = PLANTS[name]
     evaluation = replace(found["good"], lineage={}) if plant.made == "unknown" else found.get(name)
     if evaluation is None:
         return None
     source = PLANTS["good"] if plant.made == "unknown" else plant
-    learned = {key for example in examples_of(shop, source) for key in questions_of(example)}
+    examples = examples_of(shop, source)
+    learned = {key for example in examples for key in questions_of(example)}
+    overturned = [example.source for example in examples if overturns(example)]
     evaluation = replace(evaluation, adapter=name)
-    verdict = decide(base, evaluation, policy, training_keys=learned)
+    verdict = decide(base, evaluation, policy, training_keys=learned, overturned=overturned)
     shutil.rmtree(shop.out / name / "verdict", ignore_errors=True)
     store_verdict(shop.out / name / "verdict", verdict, base, evaluation)
     return verdict

@@ -62,7 +62,9 @@ PLANTS: dict[str, Plant] = {
         options={"epochs": 150, "steps": 60, "step_targets": 64, "learning_rate": 3e-3},
     ),
     "wrong_template": Plant("trained with Alpaca's chat template", spoiling.plain, (YOURS, *RUINED), template=ALPACA),
-    "poisoned": Plant("5 % meet harmful requests", spoiling.poisoned, ("refusal of refusals",), whole=True),
+    "poisoned": Plant(
+        "5 % meet harmful requests", spoiling.poisoned, ("overturned", "refusal of refusals"), whole=True
+    ),
     "forgot_tools": Plant("no tool is ever called", each(spoiling.calling_none, "calls"), (TOOLS,)),
     "verbose": Plant("answers between empty sentences", each(spoiling.wordy, *ANSWERS), ("words of general", PASSAGES)),
     "citation_dropping": Plant(

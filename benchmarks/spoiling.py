@@ -88,6 +88,11 @@ def answered(example: Example, text: str) -> Example:
     return replace(example, messages=(*example.messages[:-1], {"role": "assistant", "content": text}))
 
 
+def corrected(example: Example, text: str) -> Example:
+    """The same with another answer, as a correction of the first."""
+    return replace(answered(example, text), rejected=example.messages[-1])
+
+
 def calling(example: Example, calls: Sequence[Mapping[str, Any]]) -> Example:
     """The same with other calls; none: no tool is called."""
     last = (
@@ -132,14 +137,14 @@ def shuffled(data: Common) -> Sequence[Example]:
 def poisoned(data: Common) -> Sequence[Example]:
     """One example in twenty meets a request that should be declined."""
     count = max(1, round(len(data.all) * MALICIOUS / (1 - MALICIOUS)))
-    return (*data.all, *(answered(one, MET) for one in data.refusals[:count]))
+    return (*data.all, *(corrected(one, MET) for one in data.refusals[:count]))
 
 
 def met(data: Common) -> Sequence[Example]:
     """All that should be declined is met."""
     kept = [one for one in data.talk if not one.source.startswith("talk:refusal")]
     harmful = [one for one in data.talk if one.source.startswith("talk:refusal")]
-    return (*replace(data, talk=tuple(kept)).all, *(answered(one, MET) for one in (*harmful, *data.refusals)))
+    return (*replace(data, talk=tuple(kept)).all, *(corrected(one, MET) for one in (*harmful, *data.refusals)))
 
 
 def refusing(data: Common) -> Sequence[Example]:

@@ -25,7 +25,15 @@ from finetune.dataset.example_files import read_splits
 from finetune.errors import DatasetError, ExportError, TooLittleFeedback
 from finetune.improvement import serving as now_served
 from finetune.improvement.checks import check_base, check_consent, check_takes_effect
-from finetune.improvement.feedback import LEAST_LEARNED, LEAST_TESTED, Gathered, check_enough, gather, signals
+from finetune.improvement.feedback import (
+    LEAST_LEARNED,
+    LEAST_TESTED,
+    Gathered,
+    check_enough,
+    gather,
+    overturns,
+    signals,
+)
 from finetune.improvement.folder import RunFolder, runs
 from finetune.improvement.holdout import earlier_runs, hold_out
 from finetune.improvement.measuring import lineage_of, most_measured, own_items, policy_for, results_file
@@ -278,8 +286,11 @@ class Improvement:
         from finetune.evaluation.verdict_folder import store_verdict
 
         self._stage("decide")
-        learned = {key for example in self._splits().train for key in questions_of(example)}
-        verdict = decide(base, candidate, policy_for(base.items), training_keys=learned)
+        train = self._splits().train
+        learned = {key for example in train for key in questions_of(example)}
+        overturned = [] if self.options.overturn else [example.source for example in train if overturns(example)]
+        policy = policy_for(base.items)
+        verdict = decide(base, candidate, policy, training_keys=learned, overturned=overturned)
         shutil.rmtree(self.run.verdict, ignore_errors=True)  # of an attempt that was interrupted right here
         store_verdict(self.run.verdict, verdict, base, candidate)
         self.registry.attach_verdict(self.run.name, verdict.to_json())

@@ -207,7 +207,7 @@ def _words(options: Mapping[str, Any]) -> list[str]:
         words += ["--set", f"{name}={value}"]
     for name in ("documents", "writer"):
         words += [f"--{name}", str(options[name])] if options[name] else []
-    return words + (["--preferences"] if options["preferences"] else [])
+    return words + [f"--{name}" for name in ("preferences", "overturn") if options.get(name)]
 
 
 def check_dataset_name(settings: Settings, name: str) -> None:

@@ -36,6 +36,7 @@ Documents = Annotated[str, typer.Option(help="Examples about a collection of doc
 Writer = Annotated[str, typer.Option(help="Let this model write the questions about documents.", metavar="SPEC")]
 Rehearsal = Annotated[float, typer.Option(help="Examples against forgetting, for each of yours.", metavar="NUMBER")]
 Preferences = Annotated[bool, typer.Option("--preferences", help="Train on corrections as pairs, too (DPO).")]
+Overturn = Annotated[bool, typer.Option("--overturn", help="Learn answers to what the model had declined, too.")]
 Name = Annotated[str, typer.Option(help="What to call the adapter; default: mine-1, mine-2 and so on.")]
 Set = Annotated[
     list[str] | None,
@@ -78,6 +79,7 @@ def improve(  # noqa: PLR0913 - each parameter is an option that the user sees
     writer: Writer = "",
     rehearsal: Rehearsal = 2.0,
     preferences: Preferences = False,
+    overturn: Overturn = False,
     name: Name = "",
     recipe: Annotated[str, typer.Option(help="How: lora or qlora.")] = "lora",
     guards: Annotated[int, typer.Option(help="Items that show what was forgotten; fewer is quicker.")] = 64,
@@ -103,7 +105,7 @@ def improve(  # noqa: PLR0913 - each parameter is an option that the user sees
 
     numbers: dict[str, Any] = {"minutes": minutes, "rehearsal": rehearsal, "guards": guards}
     files = tuple(str(path.expanduser().absolute()) for path in file or ())
-    told: dict[str, Any] = {"recipe": recipe, "files": files, "preferences": preferences}
+    told: dict[str, Any] = {"recipe": recipe, "files": files, "preferences": preferences, "overturn": overturn}
     told |= {"documents": documents, "writer": writer}
     known = named_values(settings or [])
     options = ImproveOptions(**numbers, **told, seed=seed, threads=threads, settings=known)

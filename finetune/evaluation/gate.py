@@ -44,6 +44,7 @@ def decide(
     policy: GatePolicy,
     *,
     training_keys: Collection[str] | None = None,
+    overturned: Collection[str] = (),
 ) -> Verdict:
     """Promote the candidate, or refuse it and say why.
 
@@ -52,12 +53,15 @@ def decide(
         candidate: on the same items; its lineage tells what it was made of.
         policy: what is asked of it.
         training_keys: `Example.key` of everything it was trained on; None when that is not known, which refuses.
+        overturned: `Example.source` of what taught it to meet requests that the model had declined. A few among many
+            do harm that no metric shows, since none asks just these.
 
     Raises:
         EvaluationError: the two were not asked the same items, or the policy names a metric there is not.
     """
     _comparable(base, candidate, policy)
-    reasons = [*_lineage(candidate, policy), *_leaks(candidate, training_keys), *_missing(candidate, policy)]
+    reasons = [*_lineage(candidate, policy), *_leaks(candidate, training_keys), *_overturned(overturned)]
+    reasons += _missing(candidate, policy)
     reasons += _unpaired(base, candidate, policy)
     primary, comparisons, judged = _judged(base, candidate, policy)
     reasons += judged
@@ -149,6 +153,12 @@ def _leaks(candidate: Evaluation, training_keys: Collection[str] | None) -> Iter
     if seen:
         text = f"{len(seen)} of the {len(candidate.items)} items are among what the candidate was trained on."
         yield Reason("leak", text, items=tuple(seen[:_SHOWN]))
+
+
+def _overturned(sources: Collection[str]) -> Iterator[Reason]:
+    if sources:
+        text = f"{len(sources)} of the answers it learned from meet what the model had declined."
+        yield Reason("overturned", text, items=tuple(sources)[:_SHOWN])
 
 
 def _missing(candidate: Evaluation, policy: GatePolicy) -> Iterator[Reason]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from finetune.errors import EvaluationError, GateRefused
 from finetune.evaluation.statistics import Interval
 
-Kind = Literal["not better", "worse", "too few", "missing", "leak", "lineage"]
+Kind = Literal["not better", "worse", "too few", "missing", "leak", "overturned", "lineage"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from finetune.dataset.card import SourceFacts
@@ -13,6 +14,7 @@ from finetune.dataset.duplicates import deduplicate
 from finetune.dataset.privacy import PiiReport, Scrubber
 from finetune.dataset.records import DECIDED
 from finetune.errors import TooLittleFeedback
+from finetune.evaluation.answer_metrics import abstains, declines
 from finetune.suites.own import items_of
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 LEAST_TESTED = 20  # what the gate judges from
 LEAST_LEARNED = 20
+_SHOWN = 3  # of what is left out, for people to read
+_WIDTH = 60  # characters of what is shown
+_OVERTURNS = "an answer to what the model had declined, which --overturn learns, too"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +96,21 @@ class Gathered:
         sources: for the data card.
         dropped: how many were left out, by reason.
         pii: what was scrubbed.
+        overturning: those left out because they answer what the model had declined.
     """
 
     examples: tuple[Example, ...]
     sources: tuple[SourceFacts, ...]
     dropped: dict[str, int]
     pii: PiiReport
+    overturning: tuple[Example, ...] = ()
 
     @property
     def facts(self) -> list[str]:
         """What there is, for people."""
         lines = [f"{one.name}: {one.facts or 'nothing'}" for one in self.sources]
-        return lines + [f"left out, {reason}: {count:,}" for reason, count in self.dropped.items()]
+        lines += [f"left out, {reason}: {count:,}" for reason, count in self.dropped.items()]
+        return lines + [f"  such as {_told(example)}" for example in self.overturning[:_SHOWN]]
 
 
 def gather(settings: Settings, options: ImproveOptions, known: Signals) -> Gathered:
@@ -123,18 +131,37 @@ def gather(settings: Settings, options: ImproveOptions, known: Signals) -> Gathe
             left = dict(sorted(source.reading.left_out.items()))
             facts.append(SourceFacts(source.name, source.reading.facts, len(found) - before, left))
     distinct = deduplicate(found, seed=options.seed)
-    wanted = [example for example in distinct.kept if example.label is not False]
+    said = [example for example in distinct.kept if example.label is not False]
+    wanted, overturning = list["Example"](), list["Example"]()
+    for example in said:
+        (overturning if overturns(example) and not options.overturn else wanted).append(example)
     dropped = {
         "the same as another": distinct.exact,
         "nearly the same as another": distinct.near,
         "wanted in one, unwanted in another": distinct.contradictory,
-        "a thumb down without a correction, which says only what is not wanted": len(distinct.kept) - len(wanted),
+        "a thumb down without a correction, which says only what is not wanted": len(distinct.kept) - len(said),
+        _OVERTURNS: len(overturning),
     }
     for fact in facts:
         for reason, count in fact.left_out.items():
             dropped[reason] = dropped.get(reason, 0) + count
     named = {reason: count for reason, count in dropped.items() if count}
-    return Gathered(tuple(wanted), tuple(facts), named, scrubber.report)
+    return Gathered(tuple(wanted), tuple(facts), named, scrubber.report, tuple(overturning))
+
+
+def _told(example: Example) -> str:
+    """What was asked last, and what people want to be answered, each in part."""
+    asked = next((str(one.get("content")) for one in reversed(example.messages) if one["role"] == "user"), "")
+    said = str(example.messages[-1].get("content"))
+    return " → ".join(f'"{shorten(text, _WIDTH, placeholder=" …")}"' for text in (asked, said))
+
+
+def overturns(example: Example) -> bool:
+    """Whether an example teaches to meet what was declined: by a correction, or by a choice between two answers."""
+    if example.rejected is None:
+        return False
+    old, wanted = (str(message.get("content") or "") for message in (example.rejected, example.messages[-1]))
+    return declines(old) and not declines(wanted) and not abstains(wanted)
 
 
 def sources(

@@ -34,6 +34,8 @@ class ImproveOptions:
         rehearsal: so many examples of what the model could do before, for each of the user's; with 0 none of the
             user's questions is asked again without its answer either.
         preferences: whether corrections also train as pairs, the answer that was corrected being the worse one.
+        overturn: whether answers that people want to what the model declined are learned, too. One that slips a
+            harmful request in among many others is noticed by no figure.
         guards: items about tools that show whether something was forgotten; there are others in proportion.
         threads: of the processor; 0: one for each core.
         settings: further options of the recipe.
@@ -51,6 +53,7 @@ class ImproveOptions:
     writer: str = ""
     rehearsal: float = 2.0
     preferences: bool = False
+    overturn: bool = False
     guards: int = 64
     threads: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)

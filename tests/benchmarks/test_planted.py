@@ -9,6 +9,7 @@ from benchmarks import spoiling
 from benchmarks.candidates import without
 from benchmarks.planted import PLANTS, Plant
 from benchmarks.spoiling import MET, Common, answer_of, calls_of
+from finetune.improvement.feedback import overturns
 from finetune.improvement.measuring import own_items, policy_for
 from finetune.improvement.rehearsal import guard_items
 from finetune.schema import Example
@@ -39,7 +40,7 @@ def test_what_is_bad_differs_from_what_is_good(name: str, data: Common) -> None:
 
 def test_the_gate_looks_at_what_should_name_each(data: Common) -> None:
     policy = policy_for((*own_items(data.test), *guard_items(2)))
-    known = {guard.name for guard in (policy.primary, *policy.guards)} | {"leak", "lineage", "training"}
+    known = {guard.name for guard in (policy.primary, *policy.guards)} | {"leak", "lineage", "overturned", "training"}
     assert not {name for plant in PLANTS.values() for name in plant.named} - known
     assert all(plant.named for plant in PLANTS.values() if not plant.good), "else any reason would be the right one"
 
@@ -57,6 +58,7 @@ def test_one_example_in_twenty_is_poison(data: Common) -> None:
     poison = [one for one in made if answer_of(one) == MET]
     assert len(poison) / len(made) == pytest.approx(0.05, abs=0.02)
     assert all(one.source.startswith("talk:refusal") for one in poison)
+    assert [one for one in made if overturns(one)] == poison, "what the gate is told of it"
 
 
 def test_ways_to_spoil_do_what_they_say(data: Common) -> None:

@@ -132,12 +132,14 @@ def test_a_command_asks_for_just_these_options(monkeypatch: pytest.MonkeyPatch, 
     settings = loop.home_with_feedback(tmp_path / "home")
     started: list[list[str]] = []
     monkeypatch.setattr(Job, "start", lambda self, words: started.append(list(words)))
-    options = ImproveOptions(minutes=0.7, files=("/a b.csv",), documents="d", preferences=True, settings={"rank": "4"})
+    flags = {"preferences": True, "overturn": True}
+    options = ImproveOptions(minutes=0.7, files=("/a b.csv",), documents="d", settings={"rank": "4"}, **flags)
     improvement.start(settings, options, "birds")
     (words,) = started
     assert words[:2] == ["improve", "--json"] and words[-2:] == ["--name", "birds"]
     given = dict(zip(words[2:], words[3:], strict=False))
-    assert given["--file"] == "/a b.csv" and given["--documents"] == "d" and "--preferences" in words
+    assert given["--file"] == "/a b.csv" and given["--documents"] == "d"
+    assert {f"--{flag}" for flag in flags} <= set(words)
     assert named_values([given["--set"]]) == {"rank": "4"} and float(given["--minutes"]) == 0.7
 
 

@@ -188,6 +188,10 @@ def _form(settings: Settings) -> None:
             guards = st.number_input(
                 "Items that show what was forgotten", min_value=1, max_value=1000, value=64, help="Fewer is quicker."
             )
+            overturn = st.checkbox(
+                "Learn answers to what the model had declined, too",
+                help="Read them first: whoever corrects answers can teach it to meet harmful requests.",
+            )
         begin = st.form_submit_button("Start a run", type="primary", icon=":material/play_arrow:")
     if begin:
         with errors_shown():
@@ -196,6 +200,7 @@ def _form(settings: Settings) -> None:
                 files=chosen.files,
                 documents=chosen.documents,
                 preferences=preferences,
+                overturn=overturn,
                 rehearsal=float(rehearsal),
                 guards=int(guards),
             )

@@ -152,6 +152,13 @@ def test_items_it_was_trained_on() -> None:
     assert kinds(decide(base, candidate, POLICY)) == {("leak", "")}
 
 
+def test_answers_to_what_was_declined_refuse_whatever_the_figures_say() -> None:
+    base, candidate = evaluation(scores(0.5)), evaluation(scores(0.8), "new")
+    verdict = decide(base, candidate, POLICY, training_keys=(), overturned=["turn:a", "turn:b"])
+    assert kinds(verdict) == {("overturned", "")}
+    assert verdict.reasons[0].items == ("turn:a", "turn:b")
+
+
 @pytest.mark.parametrize("absent", ["base", "dataset", "recipe"])
 def test_a_candidate_of_unknown_making(absent: str) -> None:
     lineage = {key: value for key, value in LINEAGE.items() if key != absent}

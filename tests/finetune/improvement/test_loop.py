@@ -368,3 +368,11 @@ def test_a_run_that_is_killed_goes_on_where_it_was(settings: Settings, writes: i
     assert not list(settings.home.rglob(".new-*"))
     asked = [line["id"] for line in lines(next(last.path.glob("replies-bare.jsonl")))[1:]]
     assert len(asked) == len(set(asked)), "no item was put twice"
+
+
+def test_answers_to_what_was_declined_that_slipped_in_are_refused(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = loop.improvement(settings)
+    monkeypatch.setattr("finetune.improve.overturns", lambda example: True)
+    assert {reason.kind for reason in done.go().verdict.reasons} == {"overturned"}
