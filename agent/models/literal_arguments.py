@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import date
 from typing import Any
 
+from agent.models.described_values import described_values, repeats_description
+from agent.models.literal_days import form_of_days, write_days
+from agent.models.number_lists import write_number_lists
 from agent.models.said import Said, same_amount
-from agent.models.text_values import days_in, is_day, numbers_in, plain, words_of
+from agent.models.text_values import STEM, numbers_in, plain, words_of
 
-_FORM = re.compile(r"\b(?:YYYY([-/.])MM\1DD|DD([-/.])MM\2YYYY|MM([-/.])DD\3YYYY)\b(?![ T]*HH)", re.IGNORECASE)
-_ISO = "YYYY-MM-DD"
 _CODE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z]{2})?")  # of a language, a country, a currency
 _CODED = frozenset({"language", "languages", "lang", "locale", "country", "currency", "source", "target"})
 _OF_DAYS = frozenset({"year", "month", "day"})
@@ -54,9 +54,13 @@ def literal(
         return dict(arguments)
     found = _given(arguments, schema, said)
     _name_things(found, schema)
-    _write_days(found, schema, said)
+    write_days(found, schema, said)
     _part_numbers(found, schema, said)
-    return found if asked is None else _completed(found, schema, asked, elsewhere)
+    if asked is None:
+        return found
+    _write_described(found, schema, asked)
+    write_number_lists(found, schema, asked.number_lists)
+    return _completed(found, schema, asked, elsewhere)
 
 
 def is_composed(schema: Mapping[str, Any]) -> bool:
@@ -97,6 +101,8 @@ def is_given(said: Said, name: str, value: Any, schema: Any) -> bool:
         items = schema.get("items", {})
         return not value or any(is_given(said, name, item, items) for item in value)
     if isinstance(value, str):
+        if repeats_description(value, schema) and not said.count(value):
+            return False
         coded = _CODE.fullmatch(value) and (not _CODED.isdisjoint(words_of(name)) or _lists_codes(schema))
         return bool(coded) or (said.holds_choice(value) if _lists(schema) else said.holds_text(value))
     if not _is_number(value):
@@ -147,51 +153,26 @@ def _taken(said: Said, name: str, value: Any, others: Mapping[str, Any], require
     return 0 < said.count(float(abs(value))) <= used
 
 
-def _write_days(arguments: dict[str, Any], schema: Mapping[str, Any], said: Said) -> None:
-    """Every day in the form that its argument asks for.
-
-    One that nobody named becomes the one that was, where it is the only one that was and that is asked for.
-    """
-    forms = {name: form for name, argument in (schema.get("properties") or {}).items() if (form := _form(argument))}
-    lone = (
-        said.dates[0] if len(forms) == len(said.dates) == len(said.parts_of_days) == 1 and not said.tells_days else None
-    )
-    for name, form in forms.items():
-        value = arguments.get(name)
-        if not isinstance(value, str) or not is_day(plain(value)):
+def _write_described(arguments: dict[str, Any], schema: Mapping[str, Any], asked: Said) -> None:
+    """What is a part of the one example in its description that was said, or was put around it, becomes that."""
+    known = schema.get("properties") or {}
+    for name, value in arguments.items():
+        argument = known.get(name)
+        if not isinstance(value, str) or not isinstance(argument, Mapping) or argument.get("enum"):
             continue
-        own = _read(form, value) or next(iter(days_in(plain(value))), None)
-        if lone and (own is None or (_alike(own, lone) and not said.holds_day(own))):
-            own = lone
-        if own:
-            arguments[name] = _written(form, own)
+        said = [one for one in described_values(argument) if asked.count(one)]
+        if len(said) == 1 and _is_slip(value, said[0], asked):
+            arguments[name] = said[0]
 
 
-def _alike(one: date, other: date) -> bool:
-    """Whether two days differ in one part at most, as a day does that was copied wrongly."""
-    return (one.year == other.year) + (one.month == other.month) + (one.day == other.day) > 1
-
-
-def _form(argument: Any) -> str:
-    if not isinstance(argument, Mapping):
-        return ""
-    match = _FORM.search(str(argument.get("description") or ""))
-    return match[0].upper() if match else _ISO if argument.get("format") == "date" else ""
-
-
-def _read(form: str, value: str) -> date | None:
-    pattern = (
-        re.escape(form).replace("YYYY", r"(?P<y>\d{4})").replace("MM", r"(?P<m>\d\d)").replace("DD", r"(?P<d>\d\d)")
-    )
-    match = re.fullmatch(pattern, value)
-    try:
-        return date(int(match["y"]), int(match["m"]), int(match["d"])) if match else None
-    except ValueError:
-        return None
-
-
-def _written(form: str, day: date) -> str:
-    return form.replace("YYYY", f"{day.year:04}").replace("MM", f"{day.month:02}").replace("DD", f"{day.day:02}")
+def _is_slip(value: str, meant: str, asked: Said) -> bool:
+    """Whether a text stands where a longer one was meant ("Hindu", said was "Hinduism"), or was never said so."""
+    short, whole = plain(value), plain(meant)
+    if short == whole:
+        return False
+    if whole.startswith(short) or f" {short} " in f" {whole} ":
+        return len(short) >= STEM - 1
+    return f" {whole} " in f" {short} " and not asked.count(value)
 
 
 def _part_numbers(arguments: dict[str, Any], schema: Mapping[str, Any], said: Said) -> None:
@@ -216,20 +197,41 @@ def _completed(
             continue
         choice = _choice_for(name, argument, found | there, asked)
         value = _number_for(name, schema, found | there, asked) if choice is None else choice
+        value = _labelled_for(name, argument, found | there, asked) if value is None else value
         if value is not None:
             found[name] = value
     return {name: found[name] for name in dict.fromkeys([*known, *arguments]) if name in found}
 
 
 def _choice_for(name: str, argument: Mapping[str, Any], others: Mapping[str, Any], asked: Said) -> Any:
-    """The one value of an enumeration that was said and stands for nothing else."""
+    """The one value of those that a schema or a description lists that was said and stands for nothing else.
+
+    Where several may be given, all that were said, in that order.
+    """
     argument = _alone(argument)
-    if argument.get("type") == "array" or not _WAYS.isdisjoint(words_of(name)):
+    if not _WAYS.isdisjoint(words_of(name)):
         return None
-    named = [value for value in argument.get("enum") or () if _names(asked, value)]
+    if argument.get("type") == "array":
+        items = argument.get("items")
+        listed = items.get("enum") if isinstance(items, Mapping) else None
+        named = [one for one in listed or () if isinstance(one, str) and asked.names(one)]
+        free = [one for one in named if not any(_stands_in(one, other, value) for other, value in others.items())]
+        return sorted(free, key=asked.place_of) or None
+    listed = argument.get("enum") or ()
+    if not listed and argument.get("type") == "string":
+        listed = [value for value in described_values(argument) if not asked.only_in_names(value)]
+    named = [value for value in listed if _names(asked, value)]
     if len(named) != 1 or any(_stands_in(named[0], other, value) for other, value in others.items()):
         return None
     return named[0]
+
+
+def _labelled_for(name: str, argument: Mapping[str, Any], others: Mapping[str, Any], asked: Said) -> str | None:
+    """The text that was said behind an argument's name and a colon, and stands for nothing else."""
+    if _alone(argument).get("type") != "string" or _lists(argument) or form_of_days(argument):
+        return None
+    value = asked.labelled(name)
+    return None if not value or any(_stands_in(value, other, said) for other, said in others.items()) else value
 
 
 def _alone(argument: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from datetime import date
 from functools import cached_property
 
 from agent.models import text_values
+from agent.models.number_lists import number_lists
 from agent.models.text_values import STEM, abbreviates, month_of, numbers_in, parts_of, plain, rounded, words_of
 
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
@@ -66,6 +67,11 @@ _RULED_OUT = (
 )
 _CAPITALS = re.compile(r"\b([A-Z]{2,4})\d*\b")
 _OWNED = re.compile(r"['\u2019]s\b")
+_SIFTING = frozenset(
+    "without except excluding drop dropping remove removing omit omitting ignore ignoring skip".split()
+)
+# Quoted, or up to a stop or the next label.
+_LABELLED = r"(?:\"([^\"\n]+)\"|'([^'\n]+)'|((?:(?!\s\w+\s?[:=]\s)[^,;.?!\n]|[,.?!](?=\w))+))"
 _BEFORE, _AFTER = 3, 2  # pieces beside a number that may say what it is
 
 
@@ -77,6 +83,7 @@ class Said:
     """
 
     def __init__(self, text: str) -> None:
+        self._written = text
         self._text = _OWNED.sub(" ", plain(text))
         self._capitals = [letters.lower() for letters in _CAPITALS.findall(text)]
 
@@ -118,6 +125,16 @@ class Said:
         if not words_of(value) or len(words[0]) == 1 or not all(map(self._holds_whole, words)):
             return False
         return re.search(rf"{_RULED_OUT}{words[0]}", self._text) is None
+
+    def place_of(self, value: str) -> int:
+        """Where the first word of a value stands, in some form; -1 where it does not."""
+        word = parts_of(value)[0]
+        return self._text.find(word[: STEM + 1] if len(word) > STEM else word)
+
+    def only_in_names(self, word: str) -> bool:
+        """Whether a word was said, but nowhere except at the end of a name: the city of "New York City"."""
+        names = re.findall(rf"\b[A-Z][\w.'-]*\s+{re.escape(word.capitalize())}\b", self._written)
+        return word.islower() and 0 < len(names) == self.count(word)
 
     def holds_word(self, word: str) -> bool:
         """Whether a word was said that begins as this one does; of a number: whether it was said."""
@@ -215,6 +232,17 @@ class Said:
     def dates(self) -> tuple[date, ...]:
         """The days that are written out whole, in order."""
         return tuple(text_values.days_in(self._text))
+
+    @cached_property
+    def number_lists(self) -> list[list[float]]:
+        """The lists of numbers; none where a part of one may be meant."""
+        return number_lists(self._written) if self.words.isdisjoint(_SIFTING) else []
+
+    def labelled(self, name: str) -> str:
+        """What stands behind the name of an argument and a colon, up to a stop: "reason: choir practice"."""
+        label = r"[\s_-]+".join(map(re.escape, parts_of(name)))
+        match = re.search(rf"(?<!\w){label}\s?[:=]\s*{_LABELLED}", self._written, re.IGNORECASE) if label else None
+        return next(filter(None, match.groups()), "").strip() if match else ""
 
     @cached_property
     def parts_of_days(self) -> tuple[frozenset[float], ...]:

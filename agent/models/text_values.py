@@ -49,7 +49,7 @@ def words_in(text: str) -> list[str]:
 
 def pieces_in(text: str) -> list[str]:
     """Numbers, words and signs of a text, in order, without its days."""
-    return _PIECE.findall(_undated(text))
+    return _PIECE.findall(undated(text))
 
 
 def parts_of(name: str) -> list[str]:
@@ -64,7 +64,7 @@ def words_of(name: str) -> list[str]:
 
 def numbers_in(text: str) -> list[float]:
     """The numbers in digits of a text, in order, without those that are a part of a day."""
-    return [float(digits) for digits in _NUMBER.findall(_undated(text))]
+    return [float(digits) for digits in _NUMBER.findall(undated(text))]
 
 
 def is_number(piece: str) -> bool:
@@ -112,7 +112,8 @@ def abbreviates(short: str, word: str) -> bool:
     return word[:1] == short[:1] and all(letter in rest for letter in short)
 
 
-def _undated(text: str) -> str:
+def undated(text: str) -> str:
+    """The text without its days, and with numbers in one piece: 1000000 for "1,000,000"."""
     return _GROUPED.sub("", _DAY_LIKE.sub(" ", text))
 
 

@@ -405,3 +405,58 @@ def test_only_the_request_adds_to_a_call_and_only_to_a_lone_one():
     ]
     assert choice.parse(one, f"{asked}\nweather", "weather") == [("forecast", {"city": "Oslo"})]
     assert choice.parse(two, asked, asked) == [("forecast", {"city": "Oslo"}), ("forecast", {"city": "Bergen"})]
+
+
+KINDS = {"type": "array", "items": {"type": "string", "enum": ["jam", "closure", "works", "accident"]}}
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        ("Are there accidents, jams or road closures on the A7?", {"kinds": ["accident", "jam", "closure"]}),
+        ("Is there an accident on the A7?", {"kinds": ["accident"]}),
+        ("What is there on the A7, but no accidents?", {}),
+        ("What is there on the A7?", {}),
+    ],
+)
+def test_all_choices_that_were_said_are_added_where_several_may_be(request_, expected):
+    assert written(request_, {}, kinds=KINDS) == expected
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        ("Let them exchange shifts, reason: choir practice", {"reason": "choir practice"}),
+        ("Reason: 'late, again'. Tell them.", {"reason": "late, again"}),
+        ("reason: late priority: high", {"reason": "late"}),
+        ("reason = see https://a.example/b?c=1, please", {"reason": "see https://a.example/b?c=1"}),
+        ("The reason is choir practice", {}),
+        ("treason: a crime", {}),
+    ],
+)
+def test_what_was_said_behind_a_label_is_added(request_, expected):
+    assert written(request_, {}, reason=TEXT) == expected
+
+
+def test_what_stands_for_another_argument_is_no_label():
+    assert written("subject: choir, reason: choir", {"subject": "choir"}, subject=TEXT, reason=TEXT) == {
+        "subject": "choir"
+    }
+
+
+FROM, TO = ({"type": "string", "description": f"{which} day, DD/MM/YYYY"} for which in ("First", "Last"))
+
+
+@pytest.mark.parametrize(
+    ("request_", "value", "expected"),
+    [
+        ("usage of +33 6 99 00 since November 5, 2023", "+33 6 99 00", {"from": "05/11/2023"}),
+        ("usage since November 5, 2023", "05/11/2023", {"from": "05/11/2023"}),  # said once
+        ("usage from November 5, 2023 to tomorrow", "tomorrow", {"from": "05/11/2023", "to": "tomorrow"}),
+        ("usage of the whole day of November 5, 2023", "05/11/2023", {"from": "05/11/2023", "to": "05/11/2023"}),
+        ("usage from 5/11/2023 to 6/11/2023", "06/11/2023", {"from": "05/11/2023", "to": "06/11/2023"}),
+    ],
+)
+def test_a_day_stands_where_it_was_said(request_, value, expected):
+    arguments = {"from": "2023-11-05", "to": value}
+    assert written(request_, arguments, required=("from",), **{"from": FROM, "to": TO}) == expected

@@ -1,0 +1,87 @@
+"""The days in the arguments of a small model's calls: in the form that is asked for, and none that nobody gave."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from datetime import date
+from typing import Any
+
+from agent.models.said import Said
+from agent.models.text_values import days_in, is_day, plain
+
+_FORM = re.compile(r"\b(?:YYYY([-/.])MM\1DD|DD([-/.])MM\2YYYY|MM([-/.])DD\3YYYY)\b(?![ T]*HH)", re.IGNORECASE)
+_ISO = "YYYY-MM-DD"
+
+
+def write_days(arguments: dict[str, Any], schema: Mapping[str, Any], said: Said) -> None:
+    """Every day in the form that its argument asks for.
+
+    One that nobody named becomes the one that was, where it is the only one that was and that is asked for. What may be
+    left out is where its digits make no day, or where it repeats the one day that was said.
+
+    Args:
+        arguments: of a call, by name; changed in place.
+        schema: JSON Schema of them all.
+        said: everything that was said.
+    """
+    known = (schema.get("properties") or {}).items()
+    forms = {name: form for name, argument in known if (form := form_of_days(argument))}
+    optional = forms.keys() - {*(schema.get("required") or ())}
+    lone = (
+        said.dates[0] if len(forms) == len(said.dates) == len(said.parts_of_days) == 1 and not said.tells_days else None
+    )
+    for name, form in forms.items():
+        value = arguments.get(name)
+        if not isinstance(value, str):
+            continue
+        if not is_day(plain(value)):
+            if name in optional and re.search(r"\d", value) and not re.search(r"[^\W\d_]", value):
+                del arguments[name]
+            continue
+        own = _read(form, value) or next(iter(days_in(plain(value))), None)
+        if lone and (own is None or (_alike(own, lone) and not said.holds_day(own))):
+            own = lone
+        if own:
+            arguments[name] = _written(form, own)
+    if len(said.parts_of_days) == 1 and not said.tells_days and not said.shares:
+        _name_once(arguments, forms, optional)
+
+
+def form_of_days(argument: Any) -> str:
+    """The form in which an argument wants a day, such as "DD/MM/YYYY"; empty where it says none.
+
+    Args:
+        argument: JSON Schema of it.
+    """
+    if not isinstance(argument, Mapping):
+        return ""
+    match = _FORM.search(str(argument.get("description") or ""))
+    return match[0].upper() if match else _ISO if argument.get("format") == "date" else ""
+
+
+def _name_once(arguments: dict[str, Any], forms: Mapping[str, str], optional: Collection[str]) -> None:
+    """Of the arguments that have one day, those that may be left out go, the last ones first."""
+    for name in [name for name in reversed(arguments) if name in optional]:
+        if any(arguments[other] == arguments[name] for other in forms if other != name and other in arguments):
+            del arguments[name]
+
+
+def _alike(one: date, other: date) -> bool:
+    """Whether two days differ in one part at most, as a day does that was copied wrongly."""
+    return (one.year == other.year) + (one.month == other.month) + (one.day == other.day) > 1
+
+
+def _read(form: str, value: str) -> date | None:
+    pattern = (
+        re.escape(form).replace("YYYY", r"(?P<y>\d{4})").replace("MM", r"(?P<m>\d\d)").replace("DD", r"(?P<d>\d\d)")
+    )
+    match = re.fullmatch(pattern, value)
+    try:
+        return date(int(match["y"]), int(match["m"]), int(match["d"])) if match else None
+    except ValueError:
+        return None
+
+
+def _written(form: str, day: date) -> str:
+    return form.replace("YYYY", f"{day.year:04}").replace("MM", f"{day.month:02}").replace("DD", f"{day.day:02}")

@@ -1,0 +1,73 @@
+"""Lists of numbers as a text gives them, so that a small model, which drops and doubles some, need not copy them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agent.models.text_values import undated
+
+_ONE = r"(?<![\w.:/])[$€£]?[-+\u2212]?(?:\d+(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?"
+_NEXT, _LAST = r"\s*[,;]\s*", r"(?:\s*[,;])?\s*(?:\b(?:and|or)\s|&)\s*"
+_END = r"(?!\w|[:/.\-]\w|\s*%?\s*(?:to|-)\s*\d)"  # no time, no range
+_PLAIN = re.compile(rf"{_ONE}(?:(?:{_NEXT}{_ONE})*{_LAST}{_ONE}|(?:{_NEXT}{_ONE})+){_END}", re.IGNORECASE)
+_OF_ONE_UNIT = re.compile(
+    rf"{_ONE}\s?(?P<unit>[a-zµ%°]{{1,4}})(?:(?:{_NEXT}|{_LAST}){_ONE}\s?(?P=unit))+(?![\w/])",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"[-+\u2212]?(?:\d+(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?", re.IGNORECASE)
+_BRACKETED = re.compile(rf"\[\s*({_NUMBER.pattern}(?:[\s,;]+{_NUMBER.pattern})*)[\s,;]*\]", re.IGNORECASE)
+
+
+def number_lists(text: str) -> list[list[float]]:
+    """The lists of two numbers or more in a text: "[3, 5]", "3, 5 and 8.5", "3 kg, 5 kg and 8.5 kg".
+
+    Args:
+        text: a request.
+    """
+    found = [match[1] for match in _BRACKETED.finditer(text)]
+    bare = undated(_BRACKETED.sub("|", text))
+    found += [match[0] for pattern in (_PLAIN, _OF_ONE_UNIT) for match in pattern.finditer(bare)]
+    return [numbers for written in found if len(numbers := _numbers(written)) > 1]
+
+
+def write_number_lists(arguments: dict[str, Any], schema: Mapping[str, Any], lists: Sequence[list[float]]) -> None:
+    """Give each list of numbers in a call that was copied badly the one list that was said and that no other has.
+
+    Args:
+        arguments: of the call, by name; changed in place.
+        schema: JSON Schema of them all.
+        lists: those that were said (`number_lists`).
+    """
+    known, left, wrong = schema.get("properties") or {}, [*lists], list[str]()
+    for name, value in arguments.items():
+        if not _takes_numbers(known.get(name)) or not isinstance(value, list):
+            continue
+        if value in left:
+            left.remove(value)
+        else:
+            wrong.append(name)
+    if len(wrong) != 1 or not left:
+        return
+    name = wrong[0]
+    shared, meant = _nearest(arguments[name], left)
+    copied = shared or (len(left) == 1 and arguments[name] in lists)
+    if copied and (known[name]["items"]["type"] == "number" or all(map(float.is_integer, meant))):
+        arguments[name] = [int(number) if number.is_integer() else number for number in meant]
+
+
+def _takes_numbers(argument: Any) -> bool:
+    items = argument.get("items") if isinstance(argument, Mapping) and argument.get("type") == "array" else None
+    return isinstance(items, Mapping) and items.get("type") in ("integer", "number")
+
+
+def _nearest(numbers: Sequence[float], lists: Sequence[list[float]]) -> tuple[int, list[float]]:
+    """The list that shares most with the numbers, and how much; 0 where two share as much."""
+    ranked = sorted(((sum(number in one for number in numbers), one) for one in lists), reverse=True)
+    alike = len(ranked) > 1 and ranked[0][0] == ranked[1][0]
+    return (0 if alike else ranked[0][0]), ranked[0][1]
+
+
+def _numbers(written: str) -> list[float]:
+    return [float(digits.replace("\u2212", "-")) for digits in _NUMBER.findall(written)]

@@ -1,0 +1,69 @@
+"""Lists of numbers: found in a text, and put into a call where a small model copied them badly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agent.models.literal_arguments import literal
+from agent.models.number_lists import number_lists
+from agent.models.said import Said
+
+NUMBERS = {"type": "array", "items": {"type": "number"}}
+WHOLE = {"type": "array", "items": {"type": "integer"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "lists"),
+    [
+        ("The mean of [1, 2,3]", [[1, 2, 3]]),
+        ("seams of 28, 223.2, 144.3 mm", [[28, 223.2, 144.3]]),
+        ("Weld 4.9 mm/s, 165.3, 157.9, and 105.7 mm long.", [[165.3, 157.9, 105.7]]),
+        ("5 kg, 7 kg and 9 kg", [[5, 7, 9]]),
+        ("5 kg, 7 m and 9 s", []),  # of three things
+        ("$1,000, $2,500 and $3,000", [[1000, 2500, 3000]]),
+        ("between 40, 41 and 9 and 38.1, 41.7 and 46.9", [[40, 41, 9], [38.1, 41.7, 46.9]]),
+        ("x=[1,2] and y=[2, -4]", [[1, 2], [2, -4]]),
+        ("at 8:30, 9 and on May 3, 2022", []),
+        ("pages 10-20, 30-40 of version 1.2.3", []),
+        ("in 2021", []),
+    ],
+)
+def test_lists_in_a_text(text: str, lists: list[list[float]]) -> None:
+    assert number_lists(text) == lists
+
+
+def written(request: str, **arguments: Any) -> dict[str, Any]:
+    known = {name: WHOLE if name == "whole" else NUMBERS for name in arguments}
+    said = Said(request)
+    return literal(arguments, {"properties": known, "required": [*known]}, said, said)
+
+
+@pytest.mark.parametrize(
+    "copied", [[12, 15, 18, 18, 18], [12, 18, 20], [1.2, 15, 18, 20], [3, 12, 15, 18, 20], [20, 12]]
+)
+def test_a_list_that_was_copied_badly_becomes_the_one_that_was_said(copied: list[float]) -> None:
+    assert written("The mean over 3 days: 12, 15, 18 and 20", xs=copied) == {"xs": [12, 15, 18, 20]}
+
+
+def test_each_of_two_lists_becomes_the_nearer_one() -> None:
+    request = "The correlation between 40, 41, 44 and 9 and 38.1, 41.7, 59.1 and 46.9"
+    right = {"xs": [40, 41, 44, 9], "ys": [38.1, 41.7, 59.1, 46.9]}
+    assert written(request, xs=[40, 41, 44, 44], ys=right["ys"]) == right
+    assert written(request, xs=right["xs"], ys=right["xs"]) == right  # the first one twice
+
+
+@pytest.mark.parametrize(
+    ("request_", "arguments"),
+    [
+        ("The mean of 12, 15 and 18", {"xs": [12, 15, 18]}),
+        ("The mean of 12, 15 and 18 without the 12", {"xs": [15, 18]}),  # a part is meant
+        ("The mean of 12, 15 and 18", {"xs": [7, 9]}),  # nothing of it was said so
+        ("The mean of 1.5, 15 and 18", {"whole": [1, 15, 18]}),  # no integers
+        ("Four points in [1, 2] and [1, 3]", {"xs": [1, 4]}),  # as near to one as to the other
+        ("The mean of the first four", {"xs": [1, 2, 3, 4]}),
+    ],
+)
+def test_a_list_stays_where_another_reading_is_possible(request_: str, arguments: dict[str, Any]) -> None:
+    assert written(request_, **arguments) == arguments
