@@ -103,12 +103,11 @@ def question_of(messages: Sequence[BaseMessage]) -> str:
     return next((_said(message) for message in reversed(messages) if message.type == "human"), "")
 
 
-def each_request_alone(messages: Sequence[BaseMessage], most: int) -> list[list[BaseMessage]]:
+def each_request_alone(messages: Sequence[BaseMessage]) -> list[list[BaseMessage]]:
     """The conversation once for every request in its last message, which holds that request alone.
 
     Args:
         messages: the conversation.
-        most: requests; where there are more they are not told apart.
 
     Returns:
         Nothing where there is but one request, or where one has been worked on.
@@ -116,7 +115,7 @@ def each_request_alone(messages: Sequence[BaseMessage], most: int) -> list[list[
     if not messages or messages[-1].type != "human":
         return []
     requests = requests_in(_said(messages[-1]))
-    if not 1 < len(requests) <= most:
+    if len(requests) == 1:
         return []
     bare = messages[-1].model_copy(update={"additional_kwargs": {}})
     return [[*messages[:-1], bare.model_copy(update={"content": one})] for one in requests]

@@ -81,7 +81,7 @@ class Engine:
         self._sets: weakref.WeakSet[AdapterSet] = weakref.WeakSet()
         self._key = secrets.token_urlsafe(24)
         self._tokenizer: Tokenizer | None = None
-        self._sound: dict[Path, bool] = {}  # adapters that were tried, and whether they compute numbers
+        self._sound: dict[tuple[Path, int, int], bool] = {}  # adapters as they were tried: whether they compute numbers
 
     @property
     def server(self) -> Any:
@@ -185,7 +185,7 @@ class Engine:
             missing = tuple(path for path in adapters.paths if loaded is None or path not in loaded.adapters)
             if loaded is not None and not missing:
                 return loaded
-            if broken := [path for path in missing if not self._sound.get(path, True)]:
+            if broken := [path for path in missing if not self._sound.get(_version(path), True)]:
                 raise _broken(broken[0])
             wanted = {path for others in list(self._sets) for path in others.paths} - {*adapters.paths}
             if not any(request.engine is self and request.running for request in list(_running)):
@@ -197,7 +197,7 @@ class Engine:
 
     def _load(self, needed: tuple[Path, ...], others: tuple[Path, ...] = ()) -> _Loaded:
         """A server with the adapters that are needed, and those that others want if they can be loaded, too."""
-        others = tuple(path for path in others if self._sound.get(path, True))
+        others = tuple(path for path in others if self._sound.get(_version(path), True))
         adapters = needed + others
         threads = free_threads(self._clock, self._threads)
         try:
@@ -217,6 +217,7 @@ class Engine:
             return _Loaded(server, adapters)
         if broken in needed:
             raise _broken(broken)
+        del server  # its memory goes before more is taken
         return self._load(needed, others)
 
     def _first_broken(self, server: Any, adapters: tuple[Path, ...]) -> Path | None:
@@ -226,11 +227,11 @@ class Engine:
         is found out before anybody asks, on a server that is thrown away.
         """
         for place, path in enumerate(adapters):
-            if path not in self._sound:
+            if (version := _version(path)) not in self._sound:
                 lora = [{"id": other, "scale": float(other == place)} for other in range(len(adapters))]
                 said = server.handle_completions({"prompt": "a", "max_tokens": 1, "logprobs": 1, "lora": lora})
-                self._sound[path] = _is_likely(said["choices"][0])
-            if not self._sound[path]:
+                self._sound[version] = all(map(_is_likely, said.get("choices") or ()))
+            if not self._sound[version]:
                 return path
         return None
 
@@ -305,6 +306,15 @@ def _unloadable(path: Path, adapters: tuple[Path, ...]) -> ModelFileInvalid:
         f"llama.cpp cannot load {path} with the adapter {', '.join(map(str, adapters))}.",
         fix="Name an adapter that was trained for this very model.",
     )
+
+
+def _version(path: Path) -> tuple[Path, int, int]:
+    """A file as it is now: one that was written anew is another."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return path, 0, 0
+    return path, stat.st_mtime_ns, stat.st_size
 
 
 def _is_likely(choice: dict[str, Any]) -> bool:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.errors import ModelError
 from agent.models.conversation import (
@@ -22,6 +22,7 @@ from agent.models.conversation import (
     to_turns,
 )
 from agent.models.missing_arguments import question_for, regret_for
+from agent.models.request_parts import marks_more
 from agent.models.tool_calls import MOST_CALLS, Call, Lacking, ToolChoice, json_grammar
 
 if TYPE_CHECKING:
@@ -60,9 +61,9 @@ class Exchange:
         self._messages, self._parameters, self._choice = messages, parameters, choice
         self._is_control, self._schema, self._end = is_control, schema, end
         self._deciding = bool(choice.tools)
-        alone = each_request_alone(messages, MOST_CALLS) if choice.divisible else []
+        alone = each_request_alone(messages) if choice.divisible else []
         self._undecided = [*alone, messages]
-        self._decided: list[tuple[list[Call], list[Lacking]]] = []
+        self._decided: list[Decided] = []
         self._tries = 0
         self._written = ""
         self._finish = ""
@@ -148,11 +149,12 @@ class Exchange:
                 fix="Ask more simply, or limit the length of the tool's arguments in its schema.",
             )
         self._tries = 0
-        calls, lacking = self._chosen(self._undecided.pop(0))
+        messages = self._undecided.pop(0)
+        calls, lacking = self._chosen(messages)
         if self._undecided:
-            self._decided.append((calls, lacking))
+            self._decided.append(Decided(question_of(messages), calls, lacking))
             calls, lacking = together(self._decided)
-            if len(self._undecided) > 1 or len(calls) < _SEVERAL:
+            if len(self._undecided) > 1 or not _SEVERAL <= len(calls) <= MOST_CALLS:
                 return
         self._calls = calls
         if lacking:
@@ -169,10 +171,10 @@ class Exchange:
 
     def _ask_for(self, lacking: Sequence[Lacking]) -> None:
         """Ask for what calls lack; but say that they are not made where others are, or where it was asked before."""
-        words = list(dict.fromkeys(word for _, wanted in lacking for word in wanted))
+        words = list(dict.fromkeys(word for one in lacking for word in one.words))
         question = question_for(words)
         if self._calls or question == asked_before(self._messages):
-            regrets = dict.fromkeys(regret_for(name, wanted) for name, wanted in lacking)
+            regrets = dict.fromkeys(regret_for(one.tool, one.words) for one in lacking)
             self._remark = "\n".join(regrets)
         else:
             self._remark, self._wanted = question, words
@@ -192,22 +194,43 @@ class Exchange:
         return body
 
 
-def together(decided: Sequence[tuple[Sequence[Call], Sequence[Lacking]]]) -> tuple[list[Call], list[Lacking]]:
-    """The calls that were chosen for requests one by one, put together; and what calls of other tools lack.
+class Decided(NamedTuple):
+    """What was chosen for one of several requests: calls to make, and calls that lack something."""
 
-    Where a call says nothing that another of its tool does not, their requests were about one thing.
+    request: str
+    calls: Sequence[Call]
+    lacking: Sequence[Lacking]
+
+
+def together(decided: Sequence[Decided]) -> tuple[list[Call], list[Lacking]]:
+    """The calls that were chosen for requests one by one, put together; and those that lack something.
+
+    Two requests in a row may be about one thing: "I would like to know more about cats. Find books on cats in Rome."
+    Then that call goes which says nothing that the other does not; and so does one that lacks what another has.
     """
-    calls = [call for chosen, _ in decided for call in chosen]
     kept: list[Call] = []
-    for call in calls:
-        if call not in kept and not any(_says_less(call, other) for other in calls):
-            kept.append(call)
-    named = {name for name, _ in kept}
-    return kept, [one for _, lacking in decided for one in lacking if one[0] not in named]
+    for at, one in enumerate(decided):
+        for call in one.calls:
+            if call not in kept and not any(_says_less(call, other) for other in _beside(decided, at)):
+                kept.append(call)
+    lacking = [call for one in decided for call in one.lacking]
+    return kept, [one for one in lacking if not any(_has_more(one, *call) for call in kept)]
+
+
+def _beside(decided: Sequence[Decided], at: int) -> Iterator[Call]:
+    """The calls of the requests before and after one, but for those that say to be one more."""
+    if at and not marks_more(decided[at].request):
+        yield from decided[at - 1].calls
+    if at + 1 < len(decided) and not marks_more(decided[at + 1].request):
+        yield from decided[at + 1].calls
 
 
 def _says_less(one: Call, other: Call) -> bool:
-    return one[0] == other[0] and one[1].items() < other[1].items()
+    return one[0] == other[0] and bool(one[1]) and one[1].items() < other[1].items()
+
+
+def _has_more(one: Lacking, tool: str, arguments: Mapping[str, Any]) -> bool:
+    return one.tool == tool and one.given.items() <= arguments.items()
 
 
 def decision_turns(choice: ToolChoice, messages: Sequence[BaseMessage], is_control: Callable[[str], bool]) -> Turns:

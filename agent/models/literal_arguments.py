@@ -26,7 +26,11 @@ _LARGEST = 1e300  # greater whole numbers are no floats
 _EXACT = 2.0**53  # the last whole number up to which all are exact
 _WAYS = frozenset({"sort", "order", "status", "format", "category"})  # told by words that are said for other reasons
 _TRUTHS = frozenset({"true", "false", "yes", "no"})
-_FREE = frozenset("text message body content note description comment caption query question prompt".split())
+_FREE = frozenset(
+    "text message body content note description comment caption query question prompt phrase sentence title task word "
+    "words keyword keywords input string data subject find replace reminder song lyrics label term".split()
+)
+_BOUND = frozenset({"const", "pattern", "minLength"})
 _NAMING = 4  # words at most of a name with "the"
 _FEW = 12  # smaller numbers are said of many things
 _FIRST_YEAR = 1000  # "30 years" is no year
@@ -53,7 +57,7 @@ def literal(
     if is_composed(schema):
         return dict(arguments)
     found = _given(arguments, schema, said)
-    _name_things(found, schema)
+    _name_things(found, schema, said)
     write_days(found, schema, said)
     _part_numbers(found, schema, said)
     if asked is None:
@@ -122,13 +126,13 @@ def _lists_codes(schema: Mapping[str, Any]) -> bool:
     return bool(values) and all(_CODE.fullmatch(value) and value.isupper() for value in values)
 
 
-def _name_things(arguments: dict[str, Any], schema: Mapping[str, Any]) -> None:
-    """What a few words name, without "the": tools know a Flamingo, and no "the Flamingo"."""
+def _name_things(arguments: dict[str, Any], schema: Mapping[str, Any], said: Said) -> None:
+    """What a few words name, without "the", unless it was quoted: tools know a Flamingo, and no "the Flamingo"."""
     known = schema.get("properties") or {}
     for name, value in arguments.items():
         told = known.get(name)
-        listed = isinstance(told, Mapping) and _lists(told)
-        if listed or not isinstance(value, str) or not _FREE.isdisjoint(words_of(name)):
+        bound = isinstance(told, Mapping) and (_lists(told) or not _BOUND.isdisjoint(told))
+        if bound or not isinstance(value, str) or not _FREE.isdisjoint(words_of(name)) or said.quotes(value):
             continue
         bare = value.removeprefix("the ").lstrip()
         if bare and len(value.split()) <= _NAMING and not any(map(str.isdigit, value)):  # "the 4th of March"

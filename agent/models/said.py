@@ -131,6 +131,11 @@ class Said:
         word = parts_of(value)[0]
         return self._text.find(word[: STEM + 1] if len(word) > STEM else word)
 
+    def quotes(self, value: str) -> bool:
+        """Whether a value stands between quotation marks."""
+        found = re.escape(value)
+        return re.search(rf"[\"'\u201c\u2018\u00ab]\s?{found}\s?[\"'\u201d\u2019\u00bb]", self._written) is not None
+
     def only_in_names(self, word: str) -> bool:
         """Whether a word was said, but nowhere except at the end of a name: the city of "New York City"."""
         names = re.findall(rf"\b[A-Z][\w.'-]*\s+{re.escape(word.capitalize())}\b", self._written)

@@ -16,7 +16,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.errors import ConfigError, ModelError
 from agent.models.json_schema import enforceable, only_value
@@ -32,7 +32,20 @@ _TASK = "Pick the tools that the request needs: one call a line."
 _NO_TOOL = f"{NONE}: no tool fits, or something needed is missing"
 
 Call = tuple[str, dict[str, Any]]
-Lacking = tuple[str, list[str]]  # a tool, and words for the arguments that a call of it lacks
+
+
+class Lacking(NamedTuple):
+    """A call that lacks something.
+
+    Attributes:
+        tool: its name.
+        words: for the arguments that nobody gave.
+        given: the other arguments.
+    """
+
+    tool: str
+    words: list[str]
+    given: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +167,7 @@ class ToolChoice:
         return self._literal(calls, Said(said), Said(asked)) if self.literal else calls
 
     def checked(self, calls: Sequence[Call], said: str) -> tuple[list[Call], list[Lacking]]:
-        """The calls that may be made; and of the others the tool, with words for the required arguments it lacks.
+        """The calls that may be made, and those that lack required arguments.
 
         Where the model has to call, or the choice is not literal, it may make all of them.
 
@@ -169,7 +182,8 @@ class ToolChoice:
         lacking: list[Lacking] = []
         for name, arguments in calls:
             if names := missing(arguments, schemas[name], heard):
-                lacking.append((name, [words_for(one, schemas[name]) for one in names]))
+                given = {one: value for one, value in arguments.items() if one not in names}
+                lacking.append(Lacking(name, [words_for(one, schemas[name]) for one in names], given))
             else:
                 made.append((name, arguments))
         return made, lacking

@@ -3,8 +3,8 @@
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
-from agent.models.exchange import Exchange, together
-from agent.models.tool_calls import ToolChoice
+from agent.models.exchange import Decided, Exchange, together
+from agent.models.tool_calls import Lacking, ToolChoice
 
 TEXT = {"type": "string"}
 TOOLS = [
@@ -81,5 +81,22 @@ def test_a_question_beside_passages_is_divided_and_not_the_passages():
 def test_calls_are_put_together_as_if_for_one_request():
     less, more = ("find", {"what": "cats"}), ("find", {"what": "cats", "where": ["Rome"]})
     other = ("find", {"what": "dogs"})
-    assert together([([less], []), ([more], []), ([other], [])]) == ([more, other], [])
-    assert together([([more], []), ([more], [("find", ["what"]), ("taxi", ["to"])])]) == ([more], [("taxi", ["to"])])
+    cats = [Decided("Tell me about cats.", [less], []), Decided("Find books in Rome.", [more], [])]
+    assert together([*cats, Decided("Then dogs", [other], [])]) == ([more, other], [])
+    taxi, known = Lacking("taxi", ["to"], {}), Lacking("find", ["where"], {"what": "cats"})
+    assert together([Decided("Go.", [more], []), Decided("And?", [more], [known, taxi])]) == ([more], [taxi])
+
+
+def test_a_request_that_says_to_be_one_more_is_one():
+    less, more = ("timer", {"minutes": 5}), ("timer", {"minutes": 5, "name": "pasta"})
+    timers = [Decided("Set a timer.", [less], []), Decided("Then set a timer called pasta.", [more], [])]
+    assert together(timers) == ([less, more], [])
+    files = [Decided("List my files.", [("list", {})], []), Decided("List docs.", [("list", {"in": "docs"})], [])]
+    assert len(together(files)[0]) == 2
+    apart = [Decided("Set a timer.", [less], []), Decided("Play.", [("play", {})], []), Decided("Set.", [more], [])]
+    assert len(together(apart)[0]) == 3
+
+
+def test_what_lacks_something_is_told_though_another_call_of_its_tool_is_made():
+    nobu, noma = ("book", {"where": "Nobu", "day": "Friday"}), Lacking("book", ["day"], {"where": "Noma"})
+    assert together([Decided("Book.", [nobu], []), Decided("Then Noma.", [], [noma])]) == ([nobu], [noma])

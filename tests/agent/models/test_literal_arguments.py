@@ -460,3 +460,16 @@ FROM, TO = ({"type": "string", "description": f"{which} day, DD/MM/YYYY"} for wh
 def test_a_day_stands_where_it_was_said(request_, value, expected):
     arguments = {"from": "2023-11-05", "to": value}
     assert written(request_, arguments, required=("from",), **{"from": FROM, "to": TO}) == expected
+
+
+@pytest.mark.parametrize(
+    ("request_", "name", "value", "schema"),
+    [
+        ('Find books on "the wall"', "topic", "the wall", TEXT),
+        ("Translate the wall", "phrase", "the wall", TEXT),
+        ("Listen to the wall", "topic", "the wall", {**TEXT, "pattern": "^the "}),
+        ("Go to the US", "place", "the US", {**TEXT, "minLength": 3}),
+    ],
+)
+def test_the_stays_where_it_is_a_part_of_the_value(request_, name, value, schema):
+    assert written(request_, {name: value}, required=(name,), **{name: schema}) == {name: value}

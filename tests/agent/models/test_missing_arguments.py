@@ -158,7 +158,7 @@ WHOLE, HALF = ("fly", {"origin": "Bonn", "to": "Rome"}), ("fly", {"origin": "Par
 
 def test_calls_that_lack_nothing_are_made_and_of_the_others_it_is_told_what_they_lack():
     made, lacking = flight(literal=True).checked([WHOLE, HALF], "From Bonn to Rome, and to Oslo")
-    assert made == [WHOLE] and lacking == [("fly", ["origin"])]
+    assert made == [WHOLE] and lacking == [("fly", ["origin"], {"to": "Oslo"})]
 
 
 @pytest.mark.parametrize("rules", [{}, {"choice": "any", "literal": True}, {"choice": "fly", "literal": True}])
