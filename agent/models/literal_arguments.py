@@ -3,9 +3,9 @@
 Such a model fills in what it need not (asked for the weather in a town it adds "rainy"), forgets what was said, takes
 one number for two things, and writes days in a form of its own. So, in this order: an argument that may be left out
 stands only where somebody gave its value; a day is written in the form that the argument asks for; of two arguments
-with one number, the one beside whose name another was said gets that; what slipped while it was copied from an example or
-a list becomes that; and a choice, a number or a text with a label that was said, and that no argument took, is added.
-All is read off the text: where two readings are possible, nothing is done.
+with one number, the one beside whose name another was said gets that; what slipped in copying becomes the example or
+the list that was said; and a choice, a number or a text with a label that was said, and that no argument took, is
+added. All is read off the text: where two readings are possible, nothing is done.
 """
 
 from __future__ import annotations
