@@ -19,6 +19,8 @@ from typing import Any
 _MAGIC = b"GGUF"
 # Tokens of a prompt computed in one go; between two batches a request can be cancelled.
 _BATCH = 256
+_OPENMP = "libgomp.so.1"
+_SOFTLY = 1  # omp_pause_soft: how many threads to use stays as it was set
 _starting = threading.Lock()
 
 
@@ -58,6 +60,33 @@ def free_threads(clock: CpuClock, requested: int = 0) -> int:
     if requested > 0:
         return min(requested, cores)
     return max(1, min(cores - round(clock.busy_cores()), 8))
+
+
+@contextmanager
+def threads_ended() -> Iterator[None]:
+    """End the threads that OpenMP keeps for what this thread computes once the block is done; later work starts others.
+
+    PyTorch and llama.cpp may share one OpenMP library, GNU's. It counts all threads it keeps, the idle ones, too, and
+    when they are more than the cores it sends whoever waits to sleep at once. llama.cpp waits a thousand times a token:
+    after two threads of PyTorch on two cores it took three times as long.
+
+    Where there is no such library, or one from before OpenMP 5.0 (section 3.2.44 of 5.0), nothing is done.
+    """
+    try:
+        yield
+    finally:
+        if (library := _loaded_openmp()) is not None and hasattr(library, "omp_pause_resource_all"):
+            library.omp_pause_resource_all(_SOFTLY)
+
+
+def _loaded_openmp() -> Any:
+    """GNU's OpenMP library if this process has loaded it, else None."""
+    if not hasattr(os, "RTLD_NOLOAD"):
+        return None
+    try:
+        return ctypes.CDLL(_OPENMP, mode=os.RTLD_NOLOAD)
+    except OSError:
+        return None
 
 
 def is_gguf(path: Path) -> bool:

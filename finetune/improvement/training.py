@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.training.installed import check_torch, share_cores
+from knowledge.llama import threads_ended
 
 if TYPE_CHECKING:
     from finetune.improvement.options import ImproveOptions
@@ -61,6 +62,7 @@ Trainer = Callable[[Task], Trained]
 Checker = Callable[[Path, Path, Path, Sequence["Example"]], str]
 
 
+@threads_ended()
 def train(task: Task) -> Trained:
     """Train with the recipe that was chosen, and then on pairs where that was asked for.
 
@@ -138,6 +140,7 @@ def prompts_of(base: BaseModel, examples: Sequence[Example]) -> list[str]:
     return [base.tokenizer.decode(ids, skip_special_tokens=False) for ids in asked]
 
 
+@threads_ended()
 def check_conversion(base: Path, folder: Path, adapter: Path, examples: Sequence[Example]) -> str:
     """Compare the trained adapter in PyTorch with the converted one in llama.cpp.
 

@@ -17,6 +17,7 @@ from knowledge.embedders.overlong import TooLong, embedded_in_parts
 from knowledge.embedders.protocol import UnitEmbeddings
 from knowledge.embedders.registry import Surroundings
 from knowledge.errors import EmbedderError
+from knowledge.llama import threads_ended
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,7 +108,7 @@ class SentenceTransformerEmbeddings(UnitEmbeddings):
         if any(_is_overlong(model, text) for text in texts):
             raise TooLong("too many tokens")
         encode = model.encode_query if role == "query" else model.encode_document
-        with self._lock:
+        with self._lock, threads_ended():
             try:
                 return np.asarray(encode(list(texts), batch_size=_BATCH, show_progress_bar=False), dtype=np.float32)
             except RuntimeError as error:
