@@ -4,7 +4,7 @@ Prompts as the product sends them (choices among tools, questions about passages
 any training) are answered greedily by both: by transformers and PEFT over the dequantized base, and by llama.cpp over
 the quantized base with the GGUF adapter. Both round otherwise, so where two continuations are almost equally likely
 they may part: for each answer that differs the gap between the two tokens is given, at the place where it began, in
-nats.
+nats. With `--exact` llama.cpp multiplies 32-bit floats, too: what still differs is the conversion's doing.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ def main() -> None:
     )
     parser.add_argument("--adapter", type=Path, help="a folder of PEFT's files; default: the adapter that is served")
     parser.add_argument("--kind", choices=("f16", "q8_0", "f32"), default="f16", help="how its numbers are converted")
+    parser.add_argument("--exact", action="store_true", help="without llama.cpp's rounding: the base in 32-bit floats")
     parser.add_argument("--prompts", type=int, default=200)
     parser.add_argument("--tokens", type=int, default=32, help="longest answer")
     parser.add_argument("--tie", type=float, default=0.05, help="gap below which two tokens count as equally likely")
@@ -58,11 +59,12 @@ def main() -> None:
             pair = (
                 served_pair(Path(work)) if given.adapter is None else converted(given.adapter, given.kind, Path(work))
             )
-            lines, told = compare(pair, given.prompts, given.tokens, Kept(given.results))
+            served = unrounded(pair.base, Path(work)) if given.exact else pair.base
+            lines, told = compare(pair, served, given.prompts, given.tokens, Kept(given.results))
         except RatchetError as error:
             sys.exit(str(error))
     partings = [parting for line in lines for parting in line["partings"]]
-    results = {"prompts": given.prompts, "adapter": told["adapter"], "partings": partings}
+    results = {"prompts": given.prompts, "exact": given.exact, "adapter": told["adapter"], "partings": partings}
     publish(facts, results, tables(partings, given.prompts, given.tie), given.json)
 
 
@@ -85,7 +87,16 @@ def served_pair(work: Path) -> Pair:
     return Pair(now.base, trainable(now, work), now.adapter)
 
 
-def compare(pair: Pair, count: int, tokens: int, kept: Kept) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def unrounded(base: Path, work: Path) -> Path:
+    """The same weights in a type with which llama.cpp does not round what it multiplies them with."""
+    from finetune.export.quantize import quantize
+
+    return quantize(base, work / "base-F32.gguf", "F32")
+
+
+def compare(
+    pair: Pair, served: Path, count: int, tokens: int, kept: Kept
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """All prompts, some at a time; the lines of this comparison and what they are about."""
     from finetune.export.check import check_answers
     from finetune.training.base_model import load_base
@@ -94,14 +105,14 @@ def compare(pair: Pair, count: int, tokens: int, kept: Kept) -> tuple[list[dict[
     base = load_base(pair.base)
     prompts = asked(Renderer.of(base), base.tokenizer, count)
     adapter = file_digest(pair.gguf) if pair.gguf else ""
-    told = {"adapter": adapter, "tokens": tokens, "total": count}
+    told = {"adapter": adapter, "tokens": tokens, "total": count, "served": file_digest(served)}
     for start in range(0, len(prompts), AT_ONCE):
         if kept.find(start=start, **told):
             continue
         part = prompts[start : start + AT_ONCE]
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # PEFT's question is old
-            found = check_answers(base, pair.peft, (pair.base, pair.gguf), part, tokens=tokens)
+            found = check_answers(base, pair.peft, (served, pair.gguf), part, tokens=tokens)
         partings = [
             {**asdict(one), "prompt": start + one.prompt, "words": [base.tokenizer.decode([id_]) for id_ in one.tokens]}
             for one in found.partings
