@@ -7,6 +7,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _BATCH = 16
 _LONGEST_WINDOW = 2048
 _SECONDS_BETWEEN_CHECKS = 5.0
+_LITTLE = 8_000  # characters that one thread is quick enough for
 
 
 class LlamaEmbeddings(UnitEmbeddings):
@@ -31,9 +33,12 @@ class LlamaEmbeddings(UnitEmbeddings):
     The constructor reads only the file's header and digest; the model is loaded by the first text, once, and calls
     from several threads take turns. A text longer than `max_tokens` is halved until its parts fit.
 
+    A question is embedded on one thread. Others that are kept for the next one would slow down a chat model in the same
+    process (see `threads_ended`), by more than they save.
+
     Args:
         path: the model file.
-        threads: worker threads; 0 uses the cores that are free, measured now and then during long work.
+        threads: worker threads for many texts; 0 uses the cores that are free, measured now and then.
 
     Raises:
         EmbedderError: the file is missing, not a GGUF, or not an embedding model.
@@ -45,6 +50,7 @@ class LlamaEmbeddings(UnitEmbeddings):
         self._path = path
         self._requested = threads
         self._threads = 0
+        self._for_little = False
         self._clock = CpuClock()
         self._worked = 0.0
         self._lock = threading.RLock()
@@ -60,11 +66,12 @@ class LlamaEmbeddings(UnitEmbeddings):
         """
         import numpy as np
 
+        answered = partial(self._answered, little=sum(map(len, texts)) <= _LITTLE)
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         for start in range(0, len(texts), _BATCH):
             batch = [presentable(text) for text in texts[start : start + _BATCH]]
             try:
-                vectors[start : start + len(batch)] = embedded_in_parts(batch, self._answered)
+                vectors[start : start + len(batch)] = embedded_in_parts(batch, answered)
             except TooLong as error:
                 raise EmbedderError(f"The embedder {self._path.name} did not answer: {error.reason}.") from error
         return vectors
@@ -74,12 +81,12 @@ class LlamaEmbeddings(UnitEmbeddings):
         with self._lock:
             self._server = None
 
-    def _answered(self, texts: Sequence[str]) -> np.ndarray:
+    def _answered(self, texts: Sequence[str], *, little: bool) -> np.ndarray:
         import numpy as np
 
         with self._lock:
-            if self._server is None or self._worked > _SECONDS_BETWEEN_CHECKS:
-                self._load()
+            if self._server is None or little != self._for_little or self._worked > _SECONDS_BETWEEN_CHECKS:
+                self._load(little)
             started = time.monotonic()
             answer = self._server.handle_embeddings({"input": list(texts), "encoding_format": "base64"})
             self._worked += time.monotonic() - started
@@ -88,10 +95,10 @@ class LlamaEmbeddings(UnitEmbeddings):
             raise TooLong(str(answer["error"].get("message") if isinstance(answer, dict) else answer))
         return np.stack([np.frombuffer(base64.b64decode(row["embedding"]), dtype="<f4") for row in answer["data"]])
 
-    def _load(self) -> None:
-        """Load the model, again when other cores are free than before: that takes 0.1 s and halves hours."""
-        threads = free_threads(self._clock, self._requested)
-        self._clock, self._worked = CpuClock(), 0.0
+    def _load(self, little: bool) -> None:
+        """Load the model, again when it is to have other threads than before: that takes 0.1 s and halves hours."""
+        threads = 1 if little else free_threads(self._clock, self._requested)
+        self._clock, self._worked, self._for_little = CpuClock(), 0.0, little
         if self._server is not None and threads == self._threads:
             return
         try:

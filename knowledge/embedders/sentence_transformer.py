@@ -136,6 +136,7 @@ class SentenceTransformerEmbeddings(UnitEmbeddings):
                 fix=f"Download it once with `hf download {name}`, or name the folder it is in.",
             ) from error
 
+    @threads_ended()
     def _load(self, folder: Path) -> SentenceTransformer:
         import torch
         from sentence_transformers import SentenceTransformer

@@ -262,3 +262,29 @@ def test_sentence_transformers_prompts_are_used(tmp_path: Path) -> None:
     np.testing.assert_allclose(prompted.query_vector("a cat"), plain.embed(["query: a cat"])[0], atol=1e-4)
     np.testing.assert_allclose(prompted.embed(["a cat"]), plain.embed(["passage: a cat"]), atol=1e-4)
     assert prompted.fingerprint != plain.fingerprint
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_sentence_transformers_leaves_no_threads_behind(tmp_path: Path) -> None:
+    """Idle ones would slow down a llama.cpp model in the same process."""
+    pytest.importorskip("sentence_transformers")
+    import psutil
+    import torch
+
+    from knowledge.embedders import minilm_file
+
+    def threads() -> set[int]:
+        return {thread.id for thread in psutil.Process().threads()}
+
+    def compute() -> None:
+        torch.ones(4_000_000).exp()
+
+    embedder = build_embeddings(f"st:{minilm_file._located()}", tmp_path, threads=2)
+    embedder.embed(["The drill is kept in bay seven. " * 20] * 8)
+    before = threads()
+    compute()
+    assert threads() - before  # they had to be started anew
+    before = threads()
+    compute()
+    assert not threads() - before
