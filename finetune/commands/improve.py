@@ -226,7 +226,7 @@ def finish(improvement: Improvement, compared: Compared, *, yes: bool, as_json: 
     elif state == "waiting":
         stdout().print(foreign(f"{name} waits. Serve it with `ratchet improve promote {name}`."))
     else:
-        _tell_refusal(compared, name)
+        _tell_refusal(improvement, compared)
     if state == "refused":
         raise typer.Exit(exit_codes.OTHER)
 
@@ -235,7 +235,10 @@ def _approved(name: str) -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and typer.confirm(f"Serve {name} from now on?")
 
 
-def _tell_refusal(compared: Compared, name: str) -> None:
+def _tell_refusal(improvement: Improvement, compared: Compared) -> None:
+    from finetune.improvement.advice import next_try
+
+    name, given = improvement.run.name, improvement.options.minutes
     print_error(
         f"{name} is not served.",
         "What is served stays, and everything of this run is kept.",
@@ -243,6 +246,9 @@ def _tell_refusal(compared: Compared, name: str) -> None:
     )
     for reason in compared.verdict.reasons:
         err().print(foreign(f"  · {reason}"))
+    seconds = improvement.run.facts.get("metrics", {}).get("seconds", 60 * given)
+    if advice := next_try(compared.verdict, given, seconds / 60):
+        err().print(advice)
 
 
 def show(compared: Compared) -> None:

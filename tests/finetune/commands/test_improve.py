@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from agent.records import Records
 from finetune.commands import improve as command
 from finetune.commands.improve import finish
 from finetune.errors import TrainingDiverged
+from finetune.evaluation.verdict import Reason
 from finetune.improve import Improvement
 from finetune.improvement import measuring, promotion
 from finetune.improvement.folder import latest, runs, unfinished
@@ -256,6 +258,20 @@ def test_a_refusal_has_an_exit_code_and_reasons(settings: Settings, capsys: pyte
     assert refused.exit_code == 1 and "mine-1 is not promoted" in refused.stderr
     assert ratchet("promote", "mine-1", "--force").exit_code == 2, "a reason is wanted"
     assert ratchet("promote", "mine-1", "--force", "--reason", "I know better").exit_code == 0
+
+
+def test_a_refusal_for_what_was_forgotten_says_what_to_try(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import typer
+
+    done, compared = finished(settings)
+    forgot = Reason("worse", "format of formats is worse.", "format of formats")
+    compared = replace(compared, verdict=replace(compared.verdict, promoted=False, reasons=(forgot,)))
+    done.run.note(state="refused")
+    with pytest.raises(typer.Exit):
+        finish(done, compared, yes=True, as_json=False)
+    assert "It learned what it was taught, at a cost elsewhere: --minutes" in capsys.readouterr().err
 
 
 def test_what_is_there_can_be_looked_at(settings: Settings) -> None:

@@ -87,16 +87,14 @@ def fake_check(base: Path, folder: Path, adapter: Path, examples: Any) -> str:
     return "alike"
 
 
-def learned_model(settings: Settings, adapters: Sequence[Path], *, forgets: str = "") -> ScriptedModel:
-    """Whatever adapter it has, but not the bare model, knows where the birds nest; `forgets`: what makes it say no."""
+def learned_model(settings: Settings, adapters: Sequence[Path]) -> ScriptedModel:
+    """Whatever adapter it has, but not the bare model, knows where the birds nest."""
 
     def reply(adapter: str, messages: list[Any]) -> Any:
         asked = str(messages[-1].additional_kwargs.get("question") or messages[-1].content)
         if "nest, by list" in asked:
             number = int(asked.rsplit(" ", 1)[1].rstrip("?"))
             return answer(number) if adapter else "I cannot tell."
-        if adapter and forgets and forgets in str(messages[-1].content):
-            return "no idea at all"
         return "fine"
 
     return ScriptedModel(reply=reply, adapters=tuple(adapters))
