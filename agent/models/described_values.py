@@ -10,14 +10,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _LISTED = re.compile(
-    r"(?:\be\.\s?g\.|\b(?:for (?:example|instance)|such as|like|(?:options?|choices?|examples?|values?)(?: are| is|:)))"
+    r"(?:\be\.\s?g\.|\b(?:for (?:example|instance)|such as|(?<!would )(?<!looks )(?<!look )like"
+    r"|(?:options?|choices?|examples?|values?)(?: are| is|:)))"
     r"[,:]?\s+([^()\n]{1,300}?)(?=[)\n]|\.(?:\s|$)|$)",
     re.IGNORECASE,
 )
 _BETWEEN = re.compile(r",(?!\d)(?:\s*(?:or|and)\b)?|;|\s(?:or|and)\s")
 _QUOTED = re.compile(r"(?<!\w)(?:'([^'\n]{1,60})'|\"([^\"\n]{1,60})\"|`([^`\n]{1,60})`)(?!\w)")
+_RULED_OUT = re.compile(r"\b(?:not|never|except|without)\b[^.;]*$", re.IGNORECASE)
 _MARKS = " '\"`."
 _WORDS = 4  # at most, of an example
+_LEADING = frozenset("to in by when as of for with if separated".split())  # what begins so says more of the argument
 _NONE = frozenset({"etc", "others", "other", "more"})
 
 
@@ -56,10 +59,13 @@ def _in_lists(description: str) -> Iterator[str]:
 def _in_quotes(description: str) -> Iterator[str]:
     for match in _QUOTED.finditer(description):
         value = next(group for group in match.groups() if group is not None).strip()
-        if _is_value(value):
+        if _is_value(value) and not _RULED_OUT.search(description, 0, match.start()):
             yield value
 
 
 def _is_value(text: str) -> bool:
     """Whether a text can be a value by itself; a lone number is more often a part of one, or of another thing."""
-    return 0 < len(text.split()) <= _WORDS and not text.isdecimal() and text.lower() not in _NONE
+    words = text.lower().split()
+    if not 0 < len(words) <= _WORDS or text.isdecimal() or text.lower() in _NONE:
+        return False
+    return words[0] not in _LEADING and sum(map(text.count, "'\"`")) % 2 == 0

@@ -22,7 +22,7 @@ from agent.models.conversation import (
     to_turns,
 )
 from agent.models.missing_arguments import question_for, regret_for
-from agent.models.request_parts import marks_more
+from agent.models.request_parts import asks_again, marks_more
 from agent.models.tool_calls import MOST_CALLS, Call, Lacking, ToolChoice, json_grammar
 
 if TYPE_CHECKING:
@@ -211,10 +211,16 @@ def together(decided: Sequence[Decided]) -> tuple[list[Call], list[Lacking]]:
     kept: list[Call] = []
     for at, one in enumerate(decided):
         for call in one.calls:
-            if call not in kept and not any(_says_less(call, other) for other in _beside(decided, at)):
+            new = call not in kept or asks_again(one.request)
+            if new and not any(_says_less(call, other) for other in _beside(decided, at)):
                 kept.append(call)
-    lacking = [call for one in decided for call in one.lacking]
-    return kept, [one for one in lacking if not any(_has_more(one, *call) for call in kept)]
+    lacking = [
+        call
+        for one in decided
+        for call in one.lacking
+        if not any(_has_more(call, *other) for other in kept) or (not call.given and marks_more(one.request))
+    ]
+    return kept, lacking
 
 
 def _beside(decided: Sequence[Decided], at: int) -> Iterator[Call]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from operator import ge, gt, le, lt
 from typing import Any
 
 from agent.models.described_values import described_values, repeats_description
@@ -31,10 +32,13 @@ _FREE = frozenset(
     "text message body content note description comment caption query question prompt phrase sentence title task word "
     "words keyword keywords input string data subject find replace reminder song lyrics label term".split()
 )
-_BOUND = frozenset({"const", "pattern", "minLength"})
+_BOUND = frozenset({"const", "pattern", "minLength", "maxLength", "format"})
+_RULING_OUT = frozenset("exclude excluded excludes excluding except without not ignore ignored avoid skip omit".split())
+_AROUND = 2  # words at most around an example that are taken for the model's: "the Hindu religion"
 _NAMING = 4  # words at most of a name with "the"
 _FEW = 12  # smaller numbers are said of many things
 _FIRST_YEAR = 1000  # "30 years" is no year
+_BOUNDS = {"minimum": ge, "maximum": le, "exclusiveMinimum": gt, "exclusiveMaximum": lt}
 _COMPOSED = ("$ref", "anyOf", "oneOf", "allOf")
 
 
@@ -64,7 +68,7 @@ def literal(
     if asked is None:
         return found
     _write_described(found, schema, asked)
-    write_number_lists(found, schema, asked.number_lists)
+    write_number_lists(found, schema, asked.number_lists, asked.writes)
     return _completed(found, schema, asked, elsewhere)
 
 
@@ -118,7 +122,7 @@ def is_given(said: Said, name: str, value: Any, schema: Any) -> bool:
 
 def _lists(schema: Mapping[str, Any]) -> bool:
     """Whether a schema names the values there are."""
-    inner = [one for key in ("anyOf", "oneOf", "allOf") for one in schema.get(key) or ()]
+    inner = [one for key in ("anyOf", "oneOf", "allOf") for one in _several(schema.get(key))]
     return bool(schema.get("enum")) or any(isinstance(one, Mapping) and _lists(one) for one in inner)
 
 
@@ -166,18 +170,23 @@ def _write_described(arguments: dict[str, Any], schema: Mapping[str, Any], asked
         if not isinstance(value, str) or not isinstance(argument, Mapping) or argument.get("enum"):
             continue
         said = [one for one in described_values(argument) if asked.count(one)]
-        if len(said) == 1 and _is_slip(value, said[0], asked):
+        if len(said) == 1 and said[0] not in arguments.values() and _is_slip(value, said[0], asked):
             arguments[name] = said[0]
 
 
 def _is_slip(value: str, meant: str, asked: Said) -> bool:
-    """Whether a text stands where a longer one was meant ("Hindu", said was "Hinduism"), or was never said so."""
+    """Whether a text stands where a longer one was meant ("Hindu", said was "Hinduism"), or has more that nobody said.
+
+    What was said by itself is no slip.
+    """
     short, whole = plain(value), plain(meant)
-    if short == whole:
+    within = f" {short} " in f" {whole} "
+    if short == whole or asked.count(value) > (asked.count(meant) if within else 0):
         return False
-    if whole.startswith(short) or f" {short} " in f" {whole} ":
+    if whole.startswith(short) or within:
         return len(short) >= STEM - 1
-    return f" {whole} " in f" {short} " and not asked.count(value)
+    more = f" {short} ".replace(f" {whole} ", " ", 1).split()
+    return f" {whole} " in f" {short} " and len(more) <= _AROUND and not any(map(asked.holds_word, more))
 
 
 def _part_numbers(arguments: dict[str, Any], schema: Mapping[str, Any], said: Said) -> None:
@@ -214,16 +223,20 @@ def _choice_for(name: str, argument: Mapping[str, Any], others: Mapping[str, Any
     Where several may be given, all that were said, in that order.
     """
     argument = _alone(argument)
-    if not _WAYS.isdisjoint(words_of(name)):
+    if not (_WAYS | _RULING_OUT).isdisjoint(words_of(name)):
         return None
     if argument.get("type") == "array":
         items = argument.get("items")
         listed = items.get("enum") if isinstance(items, Mapping) else None
         named = [one for one in listed or () if isinstance(one, str) and asked.names(one)]
         free = [one for one in named if not any(_stands_in(one, other, value) for other, value in others.items())]
-        return sorted(free, key=asked.place_of) or None
+        most = argument.get("maxItems")
+        fits = not isinstance(most, int) or len(free) <= most
+        return (sorted(free, key=asked.place_of) or None) if fits else None
     listed = argument.get("enum") or ()
-    if not listed and argument.get("type") == "string":
+    if not isinstance(listed, Sequence):
+        return None
+    if not listed and argument.get("type") == "string" and _BOUND.isdisjoint(argument):
         listed = [value for value in described_values(argument) if not asked.only_in_names(value)]
     named = [value for value in listed if _names(asked, value)]
     if len(named) != 1 or any(_stands_in(named[0], other, value) for other, value in others.items()):
@@ -233,7 +246,8 @@ def _choice_for(name: str, argument: Mapping[str, Any], others: Mapping[str, Any
 
 def _labelled_for(name: str, argument: Mapping[str, Any], others: Mapping[str, Any], asked: Said) -> str | None:
     """The text that was said behind an argument's name and a colon, and stands for nothing else."""
-    if _alone(argument).get("type") != "string" or _lists(argument) or form_of_days(argument):
+    alone = _alone(argument)
+    if alone.get("type") != "string" or _lists(argument) or form_of_days(argument) or not _BOUND.isdisjoint(alone):
         return None
     value = asked.labelled(name)
     return None if not value or any(_stands_in(value, other, said) for other, said in others.items()) else value
@@ -246,10 +260,15 @@ def _alone(argument: Mapping[str, Any]) -> Mapping[str, Any]:
         left = [kind for kind in kinds if kind != "null"]
         return {**argument, "type": left[0] if len(left) == 1 else left}
     for key in ("anyOf", "oneOf"):
-        several = [one for one in argument.get(key) or () if one != {"type": "null"}]
+        several = [one for one in _several(argument.get(key)) if one != {"type": "null"}]
         if len(several) == 1 and isinstance(several[0], Mapping):
             return dict(several[0])
     return argument
+
+
+def _several(value: Any) -> Sequence[Any]:
+    """A list in a schema; none where something else stands, as a tool of others may have it."""
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _names(asked: Said, value: Any) -> bool:
@@ -281,9 +300,9 @@ def _fits(number: float, name: str, argument: Mapping[str, Any]) -> bool:
     """Whether a number may be the value of an argument."""
     if number > _EXACT or ("year" in words_of(name) and number < _FIRST_YEAR):
         return False
-    least, most = argument.get("minimum"), argument.get("maximum")
-    listed = not argument.get("enum") or number in argument["enum"]
-    return listed and (least is None or number >= least) and (most is None or number <= most)
+    listed = not argument.get("enum") or number in _several(argument["enum"])
+    bounds = [(keeps, argument[bound]) for bound, keeps in _BOUNDS.items() if _is_number(argument.get(bound))]
+    return listed and all(keeps(number, bound) for keeps, bound in bounds)
 
 
 def _stands_in(value: Any, name: str, other: Any) -> bool:

@@ -11,6 +11,7 @@ from agent.models.said import Said
 from agent.models.text_values import days_in, is_day, plain
 
 _FORM = re.compile(r"\b(?:YYYY([-/.])MM\1DD|DD([-/.])MM\2YYYY|MM([-/.])DD\3YYYY)\b(?![ T]*HH)", re.IGNORECASE)
+_IN_PART = re.compile(r"\d{4}[-/.]\d")  # a month, which may be asked for as well
 _ISO = "YYYY-MM-DD"
 
 
@@ -36,7 +37,8 @@ def write_days(arguments: dict[str, Any], schema: Mapping[str, Any], said: Said)
         if not isinstance(value, str):
             continue
         if not is_day(plain(value)):
-            if name in optional and re.search(r"\d", value) and not re.search(r"[^\W\d_]", value):
+            bare = re.search(r"\d", value) and not re.search(r"[^\W\d_]", value)
+            if name in optional and bare and not _IN_PART.match(value) and not any(days_in(plain(value))):
                 del arguments[name]
             continue
         own = _read(form, value) or next(iter(days_in(plain(value))), None)

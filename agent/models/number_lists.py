@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agent.models.text_values import undated
@@ -17,6 +18,7 @@ _OF_ONE_UNIT = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"[-+\u2212]?(?:\d+(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?", re.IGNORECASE)
+_AFTER_DAY = re.compile(r"\s,\s*$")  # "May 3, 5 and 7" without its day is no list of two
 _BRACKETED = re.compile(rf"\[\s*({_NUMBER.pattern}(?:[\s,;]+{_NUMBER.pattern})*)[\s,;]*\]", re.IGNORECASE)
 
 
@@ -28,17 +30,28 @@ def number_lists(text: str) -> list[list[float]]:
     """
     found = [match[1] for match in _BRACKETED.finditer(text)]
     bare = undated(_BRACKETED.sub("|", text))
-    found += [match[0] for pattern in (_PLAIN, _OF_ONE_UNIT) for match in pattern.finditer(bare)]
-    return [numbers for written in found if len(numbers := _numbers(written)) > 1]
+    written = (match for pattern in (_PLAIN, _OF_ONE_UNIT) for match in pattern.finditer(bare))
+    found += [match[0] for match in written if not _AFTER_DAY.search(bare, 0, match.start())]
+    lists = (numbers for written in found if len(numbers := _numbers(written)) > 1)
+    return [numbers for numbers in lists if all(map(math.isfinite, numbers))]
 
 
-def write_number_lists(arguments: dict[str, Any], schema: Mapping[str, Any], lists: Sequence[list[float]]) -> None:
+def write_number_lists(
+    arguments: dict[str, Any],
+    schema: Mapping[str, Any],
+    lists: Sequence[list[float]],
+    writes: Callable[[float], bool] = lambda number: False,
+) -> None:
     """Give each list of numbers in a call that was copied badly the one list that was said and that no other has.
+
+    One that shares less than half of it was computed rather than copied, and one with another number that was said
+    was put together: both stay.
 
     Args:
         arguments: of the call, by name; changed in place.
         schema: JSON Schema of them all.
         lists: those that were said (`number_lists`).
+        writes: whether a number stands in what was said.
     """
     known, left, wrong = schema.get("properties") or {}, [*lists], list[str]()
     for name, value in arguments.items():
@@ -52,9 +65,17 @@ def write_number_lists(arguments: dict[str, Any], schema: Mapping[str, Any], lis
         return
     name = wrong[0]
     shared, meant = _nearest(arguments[name], left)
-    copied = shared or (len(left) == 1 and arguments[name] in lists)
+    twice = len(left) == 1 and arguments[name] in lists  # another's list
+    copied = twice or (2 * shared >= len(meant) and not _goes_on(arguments[name], meant, writes))
     if copied and (known[name]["items"]["type"] == "number" or all(map(float.is_integer, meant))):
         arguments[name] = [int(number) if number.is_integer() else number for number in meant]
+
+
+def _goes_on(numbers: Sequence[Any], meant: Sequence[float], writes: Callable[[float], bool]) -> bool:
+    """Whether a list may be more than a bad copy: "3, 5 and 8, and also 10". "5,100,200" may be one number or three."""
+    last = max((at for at, number in enumerate(numbers) if number in meant), default=-1)
+    more = numbers[last + 1 :] if all(map(writes, meant)) else [number for number in numbers if number not in meant]
+    return any(writes(number) for number in more if isinstance(number, int | float))
 
 
 def _takes_numbers(argument: Any) -> bool:

@@ -58,12 +58,16 @@ _ANNOUNCING = re.compile(
     r"[^.?!\d\"'\u201c]*[.?!:]?",
     re.IGNORECASE,
 )
+_NAME = re.compile(r"(?<=\w )(?!I\b)[A-Z]")  # what it is about, rather than how much is to come
 _FIRST = re.compile(r"\W*(?:first(?:ly)?|to (?:begin|start)|(?:let['\u2019]s )?(?:begin|start))\b", re.IGNORECASE)
 # "Please do the following:" leads up to a list of requests; "Add these to my list:" is one.
 _LEADING_UP = re.compile(
     r"\W*(?:(?:please|kindly|can you|could you|i (?:need|want) you to|help me to)\s+)*"
     r"(?:(?:do|handle|complete|perform|take care of|i (?:need|want)) )?(?:all )?"
-    r"(?:the following|these|this|my|here (?:is|are)|a few|some|several|two|three|four|five)(?: [\w-]+){0,3}\s*:\s*",
+    r"(?:the following|these|this|my|here (?:is|are)|a few|some|several|two|three|four|five)"
+    r"(?: (?:a few|some|several|two|three|four|five|the))?(?: [\w-]+)?"
+    r"(?: (?:tasks?|things?|items?|requests?|errands?|steps?|actions?|questions?|jobs?|to-?dos?|lists?|chores?))?"
+    r"(?:,? (?:for me|please|today|now))?\s*:\s*",
     re.IGNORECASE,
 )
 # "That's great, thanks!", "Can you help me with that?"
@@ -106,7 +110,9 @@ _STATING = frozenset(
     your""".split()
 )
 _REFERRING = re.compile(
-    r"(?:\W*\b\w+\b){0,5}?\W*\b(?:it|its|them|their|they|there|the same|he|she|his|her|him)\b", re.IGNORECASE
+    r"(?:\W*\b\w+\b){0,5}?\W*\b(?:it|its|them|their|they|there|the same|he|she|his|her|him|those|"
+    r"the (?:result|total|sum|product|output|outcome|previous)|(?:divide|multiply) by)\b",
+    re.IGNORECASE,
 )
 _JOINED = re.compile(
     r"(?:[,;]?\s{1,9}(?P<by>(?:(?:and|then|plus)\s{1,9})+)(?:(?:also|finally|lastly|please)\s{1,9})*|,\s{1,9})"
@@ -138,6 +144,7 @@ _RECITING = re.compile(
 )
 # After a comma alone a verb may be a noun: "the hotel, book included", but hardly "the lights, play some jazz".
 _OF_VERBS = frozenset("the a an my me our us some all this that on off up".split())
+_AGAIN = re.compile(r"\b(?:another|again|once more|one more|a second)\b", re.IGNORECASE)
 # "And in Rome?" cannot be understood alone.
 _LEANING = frozenset("about at by for from in of on to until with".split())
 _ITEM = re.compile(r"\s*(?:[-*\u2022]|\(?\d{1,2}[.)])\s+")
@@ -198,14 +205,20 @@ def marks_more(request: str) -> bool:
     return bool(_LATER.match(request) or _ADDED.match(request))
 
 
+def asks_again(request: str) -> bool:
+    """Whether a request wants what may have been asked for before: "Then roll another die"."""
+    return _AGAIN.search(request) is not None
+
+
 def _opened(requests: list[str]) -> list[str]:
     """Without what only announces the requests; what may be more than that goes with the first of them."""
     if len(requests) < 2:  # noqa: PLR2004 - there is nothing to announce
         return requests
     opening, first, *rest = requests
-    if _LEADING_UP.fullmatch(opening) or (_ANNOUNCING.fullmatch(opening) and _FIRST.match(first)):
+    announces = _ANNOUNCING.fullmatch(opening) and _FIRST.match(first)
+    if _LEADING_UP.fullmatch(opening) or (announces and not _NAME.search(opening)):
         return [first, *rest]
-    if _OPENING.fullmatch(opening) and not _LATER.match(first):
+    if announces or (_OPENING.fullmatch(opening) and not _LATER.match(first)):
         return [f"{opening} {first}", *rest]
     return requests
 
@@ -256,7 +269,8 @@ def _clauses(text: str) -> Iterator[_Clause]:
 def _divided(sentence: str, hidden: str) -> Iterator[_Clause]:
     """A sentence at each "and" that is followed by another request."""
     start, added = 0, False
-    for match in _JOINED.finditer(hidden):
+    shared = _SETTING.match(hidden)  # "For my trip to Rome, book a hotel and check the weather."
+    for match in () if shared else _JOINED.finditer(hidden):
         first, rest = sentence[start : match.start()], hidden[match.end() :]
         told = min(len(_bare(first).split()), len(rest.split())) >= _FEW
         if told and _is_order(first, match["word"]) and _begins(match, rest):

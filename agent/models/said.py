@@ -70,6 +70,7 @@ _OWNED = re.compile(r"['\u2019]s\b")
 _SIFTING = frozenset(
     "without except excluding drop dropping remove removing omit omitting ignore ignoring skip".split()
 )
+_SOME = re.compile(rf"\b(?:first|last|top|bottom)\s+(?:\d+|{'|'.join(_COUNTED)})\b")  # "the first three of"
 # Quoted, or up to a stop or the next label.
 _LABELLED = r"(?:\"([^\"\n]+)\"|'([^'\n]+)'|((?:(?!\s\w+\s?[:=]\s)[^,;.?!\n]|[,.?!](?=\w))+))"
 _BEFORE, _AFTER = 3, 2  # pieces beside a number that may say what it is
@@ -172,6 +173,11 @@ class Said:
             return True
         return re.search(rf"(?<![\d.:,/-]){re.escape(f'{abs(value):.15g}')}(?![.:,/-]?\d)", self._text) is not None
 
+    def writes(self, number: float) -> bool:
+        """Whether a number stands somewhere in these very digits or as one word, whatever it is a part of."""
+        digits = {float(found) for found in re.findall(r"\d+(?:\.\d+)?", self._written)}
+        return abs(number) in digits or any(_BY_WORD.get(word) == number for word in self.words)
+
     def holds_initials(self, value: str) -> bool:
         """Whether a value of several words was said by their first letters: "NYC"."""
         words = parts_of(value)
@@ -241,12 +247,15 @@ class Said:
     @cached_property
     def number_lists(self) -> list[list[float]]:
         """The lists of numbers; none where a part of one may be meant."""
-        return number_lists(self._written) if self.words.isdisjoint(_SIFTING) else []
+        sifted = not self.words.isdisjoint(_SIFTING) or _SOME.search(self._text)
+        return [] if sifted else number_lists(self._written)
 
     def labelled(self, name: str) -> str:
         """What stands behind the name of an argument and a colon, up to a stop: "reason: choir practice"."""
         label = r"[\s_-]+".join(map(re.escape, parts_of(name)))
-        match = re.search(rf"(?<!\w){label}\s?[:=]\s*{_LABELLED}", self._written, re.IGNORECASE) if label else None
+        before = r"(?<!\w)(?<!another )(?<!last )(?<!next )(?<!first )"
+        labelled = rf"{before}{label}\s?[:=][ \t]*{_LABELLED}"
+        match = re.search(labelled, self._written, re.IGNORECASE) if label else None
         return next(filter(None, match.groups()), "").strip() if match else ""
 
     @cached_property

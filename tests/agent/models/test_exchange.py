@@ -97,6 +97,20 @@ def test_a_request_that_says_to_be_one_more_is_one():
     assert len(together(apart)[0]) == 3
 
 
+def test_what_is_asked_for_again_is_called_again():
+    roll = ("roll", {"sides": 6})
+    dice = [Decided("Roll a die.", [roll], []), Decided("Then roll another die.", [roll], [])]
+    assert together(dice) == ([roll, roll], [])
+    assert together([dice[0], Decided("Roll the die.", [roll], [])]) == ([roll], [])
+
+
+def test_one_more_call_that_lacks_all_is_told_beside_the_first():
+    sent, lacking = ("send", {"to": "Bob"}), Lacking("send", ["to"], {})
+    first = Decided("Send an email to Bob.", [sent], [])
+    assert together([first, Decided("Then send an email to my boss, too.", [], [lacking])]) == ([sent], [lacking])
+    assert together([first, Decided("Send an email.", [], [lacking])]) == ([sent], [])
+
+
 def test_what_lacks_something_is_told_though_another_call_of_its_tool_is_made():
     nobu, noma = ("book", {"where": "Nobu", "day": "Friday"}), Lacking("book", ["day"], {"where": "Noma"})
     assert together([Decided("Book.", [nobu], []), Decided("Then Noma.", [], [noma])]) == ([nobu], [noma])

@@ -67,3 +67,23 @@ def test_each_of_two_lists_becomes_the_nearer_one() -> None:
 )
 def test_a_list_stays_where_another_reading_is_possible(request_: str, arguments: dict[str, Any]) -> None:
     assert written(request_, **arguments) == arguments
+
+
+@pytest.mark.parametrize(
+    ("request_", "meant"),
+    [
+        ("The mean of 3, 5 and 8, and also 10", [3, 5, 8, 10]),
+        ("Sum 1, 2 and three", [1, 2, 3]),
+        ("Sum up rows 2, 4 and 6-8", [2, 4, 6, 7, 8]),
+        ("Mean of 1, 2, ..., 5", [1, 2, 3, 4, 5]),
+        ("The mean of the first three of [1, 2, 3, 4, 5]", [1, 2, 3]),
+        ("Plot 10, 20 and 30 for Ann and 40 and 50 for Bob", [10, 20, 30, 40, 50]),
+        ("Flatten [[1,2,3],[4,5]]", [1, 2, 3, 4, 5]),
+        ("Plot the squares of 1, 2, 3", [1, 4, 9]),
+        ("Sum 5,100,200 and 7", [5, 100, 200, 7]),
+        ("Mark the days May 3, 5 and 7", [3, 5, 7]),
+        ("Sum 1e400, 1 and 3", [1, 3]),
+    ],
+)
+def test_a_list_that_was_put_together_stays(request_: str, meant: list[float]) -> None:
+    assert written(request_, xs=meant) == {"xs": meant}

@@ -171,3 +171,23 @@ def test_odd_messages_lose_no_word(piece):
     assert [word for word in re.findall(r"\w+", " ".join(requests_in(text))) if word not in _JOINING] == [
         word for word in words if word not in _JOINING
     ]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "This Friday evening:\n- book a table at Nobu\n- remind me to call Ann",
+        "My Paris trip:\n- find a hotel\n- get the weather",
+        "For my trip to Rome, book a hotel and then check the weather.",
+        "Convert 5 km to miles and multiply the result by 3.",
+        "Calculate 3 * 4 and then divide by 2.",
+    ],
+)
+def test_what_is_said_of_several_requests_keeps_them_together(message: str) -> None:
+    assert requests_in(message) == [message]
+
+
+def test_an_opening_that_names_something_goes_with_the_first_request() -> None:
+    first, second = requests_in("I want to visit Rome. First, find flights from Berlin. Then get the weather.")
+    assert first == "I want to visit Rome. First, find flights from Berlin."
+    assert second == "Then get the weather."
