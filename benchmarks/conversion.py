@@ -4,7 +4,7 @@ Prompts as the product sends them (choices among tools, questions about passages
 any training) are answered greedily by both: by transformers and PEFT over the dequantized base, and by llama.cpp over
 the quantized base with the GGUF adapter. Both round otherwise, so where two continuations are almost equally likely
 they may part: for each answer that differs the gap between the two tokens is given, at the place where it began, in
-nats. With `--exact` llama.cpp multiplies 32-bit floats, too: what still differs is the conversion's doing.
+nats. With `--exact` llama.cpp multiplies 32-bit floats, too: hardly anything but the conversion is left to differ.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def served_pair(work: Path) -> Pair:
 
 
 def unrounded(base: Path, work: Path) -> Path:
-    """The same weights in a type with which llama.cpp does not round what it multiplies them with."""
+    """The same weights in a type with which llama.cpp does not round what it multiplies them with to 8 bits."""
     from finetune.export.quantize import quantize
 
     return quantize(base, work / "base-F32.gguf", "F32")

@@ -70,7 +70,9 @@ def threads_ended() -> Iterator[None]:
     when they are more than the cores it sends whoever waits to sleep at once. llama.cpp waits a thousand times a token:
     after two threads of PyTorch on two cores it took three times as long.
 
-    Where there is no such library, or one from before OpenMP 5.0 (section 3.2.44 of 5.0), nothing is done.
+    The block must be left on the thread that computed, outside of any parallel region, and not in the child of a fork
+    that copied such threads. Where there is no such library, or one from before OpenMP 5.0 (section 3.2.44), nothing is
+    done.
     """
     try:
         yield

@@ -24,7 +24,8 @@ def next_try(verdict: Verdict, given: float, used: float) -> str:
     spoken = {reason.metric for reason in verdict.reasons}
     if verdict.primary is None or spoken & ratios or any(one.kind not in _OF_FIGURES for one in verdict.reasons):
         return ""
-    if primary not in spoken:
+    worse = any(reason.kind == "worse" for reason in verdict.reasons)
+    if primary not in spoken and worse:
         less = _LESS * min(given, used)
         return f"It learned what it was taught, at a cost elsewhere: --minutes {less:.1f} does less of both."
     if spoken == {primary} and verdict.primary.change.value > 0:

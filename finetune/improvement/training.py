@@ -86,7 +86,8 @@ def train(task: Task) -> Trained:
         chosen = options.training(_PREFERENCES) | {"learning_rate": 5e-5, "step_targets": 8}
         known = {name: value for name, value in chosen.items() if name not in options.settings}
         job = replace(job, splits=DatasetSplits(pairs), out=task.out / "prefer", parent=folder)
-        folder, _ = _run("dpo", job, known)
+        folder, preferred = _run("dpo", job, known)
+        outcome = outcome | {"seconds": outcome.get("seconds", 0.0) + preferred.get("seconds", 0.0)}
     figures: dict[str, float] = {name: float(outcome[name]) for name in _FIGURES if name in outcome}
     if task.parent is None:
         return Trained(folder, told, figures)

@@ -96,18 +96,21 @@ class LlamaEmbeddings(UnitEmbeddings):
         return np.stack([np.frombuffer(base64.b64decode(row["embedding"]), dtype="<f4") for row in answer["data"]])
 
     def _load(self, little: bool) -> None:
-        """Load the model, again when it is to have other threads than before: that takes 0.1 s and halves hours."""
+        """Load the model, again when it is to have other threads than before: a small one takes 0.1 s.
+
+        Where that fails, as when memory is short, the one that is loaded goes on.
+        """
         threads = 1 if little else free_threads(self._clock, self._requested)
+        if self._server is None or threads != self._threads:
+            try:
+                self._server = start_server(self._path, context=self.max_tokens, threads=threads, embedding=True)
+                self._threads = threads
+            except RuntimeError as error:
+                if self._server is None:
+                    raise EmbedderError(
+                        f"llama.cpp cannot load the embedder {self._path}.", fix="Check that the file is complete."
+                    ) from error
         self._clock, self._worked, self._for_little = CpuClock(), 0.0, little
-        if self._server is not None and threads == self._threads:
-            return
-        try:
-            self._server = start_server(self._path, context=self.max_tokens, threads=threads, embedding=True)
-            self._threads = threads
-        except RuntimeError as error:
-            raise EmbedderError(
-                f"llama.cpp cannot load the embedder {self._path}.", fix="Check that the file is complete."
-            ) from error
 
 
 def _shape(path: Path) -> tuple[int, int]:

@@ -19,7 +19,7 @@ def refused(*reasons: tuple[Kind, str], gain: float = 0.2) -> Verdict:
 
 def test_who_forgot_something_is_told_to_learn_less() -> None:
     assert "--minutes 6.0 does less" in next_try(refused(("worse", FORMS)), 8, 8)
-    assert "--minutes 6.0 does less" in next_try(refused(("too few", FORMS)), 8, 8.2)
+    assert "--minutes 6.0 does less" in next_try(refused(("worse", FORMS), ("too few", FORMS)), 8, 8.2)
 
 
 def test_less_is_less_than_what_the_data_was_enough_for() -> None:
@@ -42,11 +42,12 @@ def test_more_time_is_not_advised_where_the_data_was_over_before() -> None:
         refused(("not better", PRIMARY), gain=-0.1),
         refused(("not better", PRIMARY), ("worse", FORMS)),
         refused(("worse", TIME)),
+        refused(("too few", FORMS)),
         refused(("leak", "")),
         refused(("overturned", ""), ("worse", FORMS)),
         Verdict(False, (Reason("missing", "", PRIMARY),), None, (), POLICY, "", "mine-1", "default"),
     ],
-    ids=["no gain", "no gain and a cost", "slower", "leak", "overturned", "not measured"],
+    ids=["no gain", "no gain and a cost", "slower", "too few to tell", "leak", "overturned", "not measured"],
 )
 def test_otherwise_the_reasons_speak_for_themselves(verdict: Verdict) -> None:
     assert next_try(verdict, 8, 8) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -268,6 +269,8 @@ def test_sentence_transformers_prompts_are_used(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_sentence_transformers_leaves_no_threads_behind(tmp_path: Path) -> None:
     """Idle ones would slow down a llama.cpp model in the same process."""
+    if sys.platform != "linux":
+        pytest.skip("GNU's OpenMP library is Linux's")
     pytest.importorskip("sentence_transformers")
     import psutil
     import torch
