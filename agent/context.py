@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from agent import prompts
 from agent.config import Settings
+from agent.models.conversation import FREE
 from knowledge.claims import content_words
 from knowledge.schema import Passage
 from knowledge.spans import Span, sentences_of
@@ -133,7 +134,8 @@ def build_prompt(material: Material, budget: Budget, count: Callable[[str], int]
         blocks.append(prompts.NOTHING_FOUND.format(question=material.question))
     else:
         blocks.append(material.question)
-    human = HumanMessage("\n\n".join(blocks))
+    free = {FREE: material.question} if blocks[-1] == material.question else {}
+    human = HumanMessage("\n\n".join(blocks), additional_kwargs=free)
     nearest = (
         nearest_quote(material.query or material.question, material.passages) if budget.small and passages else None
     )

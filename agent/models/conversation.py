@@ -24,6 +24,7 @@ _USING = "Let me use {names}."
 _RESULT = "{name}: {text}"
 _GO_ON = "Now answer my question."
 ASKED_FOR = "asked_for"  # in the metadata of a reply that asks for what a tool call lacks: words for it
+FREE = "free"  # of a message: what the user said in it, where the reply rests on no document
 _RECALLED = 2  # turns before the question that a tool's arguments may refer to
 
 # What may be a control token of some model: <|im_end|>, </s>, <start_of_turn>, [INST].
@@ -101,6 +102,20 @@ def asked_before(messages: Sequence[BaseMessage]) -> str:
 def question_of(messages: Sequence[BaseMessage]) -> str:
     """What the user said last, without passages."""
     return next((_said(message) for message in reversed(messages) if message.type == "human"), "")
+
+
+def spoken_freely(messages: Sequence[BaseMessage]) -> str:
+    """What the user said last, where whoever put the message together says that the reply rests on no document."""
+    last = next((message for message in reversed(messages) if message.type == "human"), None)
+    return str(last.additional_kwargs.get(FREE, "")) if last else ""
+
+
+def reworded(messages: Sequence[BaseMessage], request: str) -> list[BaseMessage]:
+    """The conversation with another request in place of what the user said last."""
+    place = max(at for at, message in enumerate(messages) if message.type == "human")
+    last = messages[place]
+    said = _text(last).removesuffix(str(last.additional_kwargs[FREE])) + request
+    return [*messages[:place], last.model_copy(update={"content": said}), *messages[place + 1 :]]
 
 
 def each_request_alone(messages: Sequence[BaseMessage]) -> list[list[BaseMessage]]:

@@ -18,6 +18,8 @@ from agent.models.conversation import (
     asked_before,
     each_request_alone,
     question_of,
+    reworded,
+    spoken_freely,
     to_request,
     to_turns,
 )
@@ -27,6 +29,8 @@ from agent.models.tool_calls import MOST_CALLS, Call, Lacking, ToolChoice, json_
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessageChunk, BaseMessage
+
+    from agent.models.asked_form import AskedForm
 
 _DECISION_TOKENS = 256  # for a first try at tool calls; they are seldom longer
 _PATIENCE = 4  # times as many for the second
@@ -47,6 +51,7 @@ class Exchange:
         is_control: whether a text is one control token of the model.
         schema: a JSON Schema that the answer must satisfy, or None.
         end: the control token by which the model ends a reply; empty where it is not known.
+        keep_form: hold the answer to the form that the user asks for, where it rests on nothing but the model.
     """
 
     def __init__(
@@ -57,10 +62,12 @@ class Exchange:
         is_control: Callable[[str], bool],
         schema: dict[str, Any] | None = None,
         end: str = "",
+        keep_form: bool = False,
     ) -> None:
         self._messages, self._parameters, self._choice = messages, parameters, choice
         self._is_control, self._schema, self._end = is_control, schema, end
         self._deciding = bool(choice.tools)
+        self._form = _form_of(spoken_freely(messages)) if keep_form and schema is None else None
         alone = each_request_alone(messages) if choice.divisible else []
         self._undecided = [*alone, messages]
         self._decided: list[Decided] = []
@@ -103,10 +110,10 @@ class Exchange:
         choice = chunk["choices"][0]
         self._finish = choice.get("finish_reason") or self._finish
         text = choice["delta"].get("content") or ""
-        if not self._deciding:
-            return text
         self._written += text
-        return ""
+        if self._deciding:
+            return ""
+        return self._form.form.shown(text) if self._form else text
 
     def last_chunk(self, model_name: str) -> AIMessageChunk:
         """The chunk that ends the reply: tool calls, what is said of those not made, usage, and why it ended."""
@@ -114,6 +121,8 @@ class Exchange:
         from langchain_core.messages.tool import tool_call_chunk
 
         prompt, completion, cached = self._usage
+        if self._form and not self._calls and self._finish == "stop":
+            self._remark += self._form.form.closing(self._written)
         calls = [
             tool_call_chunk(
                 name=name, args=json.dumps(arguments, ensure_ascii=False), id=f"call_{uuid.uuid4().hex}", index=index
@@ -188,10 +197,22 @@ class Exchange:
         }
 
     def _answer(self) -> dict[str, Any]:
-        body = self._parameters | {"messages": to_turns(self._messages, self._is_control)}
+        messages = reworded(self._messages, self._form.request) if self._form else self._messages
+        body = self._parameters | {"messages": to_turns(messages, self._is_control)}
         if self._schema is not None:
             body["grammar"] = json_grammar(self._schema)
+        elif self._form and (grammar := self._form.form.grammar(self._end)):
+            body["grammar"] = grammar
         return body
+
+
+def _form_of(request: str) -> AskedForm | None:
+    """The form that a request asks for; the patterns that read it are made when there first is one to read."""
+    if not request:
+        return None
+    from agent.models.asked_form import asked_form
+
+    return asked_form(request)
 
 
 class Decided(NamedTuple):

@@ -100,7 +100,8 @@ class LocalChatModel(BaseChatModel):
         timeout: seconds without progress before `ModelTimeout`.
         threads: 0 measures how many cores are free.
         literal: hold the arguments of tool calls against what was said, as a small model makes some up and forgets
-            others (`agent.models.literal_arguments`).
+            others (`agent.models.literal_arguments`), and answers to the form that was asked for
+            (`agent.models.asked_form`).
 
     Raises:
         ModelNotFound, ModelFileInvalid, ConfigError: as for `build`.
@@ -175,7 +176,7 @@ class LocalChatModel(BaseChatModel):
         Raises:
             ModelError: the reply is empty, or llama.cpp did not keep to it; else as any call.
         """
-        wanted = {"adapter": adapter, "max_tokens": 2 * len(reply.encode()) + 8, "temperature": 0.0}
+        wanted = {"literal": False, "adapter": adapter, "max_tokens": 2 * len(reply.encode()) + 8, "temperature": 0.0}
         body = self._exchange(messages, None, wanted).next_request() or {}
         body |= {"grammar": text_grammar(reply), "logprobs": True, "top_logprobs": 1, "repeat_penalty": 1.0}
         found: list[float] = []
@@ -299,8 +300,8 @@ class LocalChatModel(BaseChatModel):
         literal = kwargs.get("literal", self.literal)
         choice = ToolChoice.of(kwargs.get("tools") or (), kwargs.get("tool_choice"), several=several, literal=literal)
         schema = _schema(kwargs.get("response_format"))
-        end = self._engine.tokenizer.reply_end if choice.tools and not choice.forced else ""
-        return Exchange(messages, parameters, choice, self._is_control, schema, end)
+        end = self._engine.tokenizer.reply_end if literal or (choice.tools and not choice.forced) else ""
+        return Exchange(messages, parameters, choice, self._is_control, schema, end, keep_form=literal)
 
     def _is_control(self, text: str) -> bool:
         return self._engine.tokenizer.is_control(text)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent import prompts
 from agent.context import nearest_sentences
+from agent.models.conversation import FREE
 from finetune.evaluation.answer_metrics import as_passages
 from finetune.schema import Message
 
@@ -51,7 +52,8 @@ def served_messages(messages: Sequence[Message], count: Callable[[str], int]) ->
                 shown = nearest_sentences(text, beside, prompts.SMALL_PASSAGES, count)
                 passages = "\n".join(filter(None, shown))
                 laid_out = prompts.SENTENCES.format(question=text, passages=passages) if passages else text
-                served.append(HumanMessage(laid_out, additional_kwargs={"question": text}))
+                said = {"question": text} | ({} if passages else {FREE: text})
+                served.append(HumanMessage(laid_out, additional_kwargs=said))
     if not any(message.type == "system" for message in served):
         served.insert(0, SystemMessage(prompts.SYSTEM))
     return served

@@ -16,6 +16,7 @@ from agent.context import (
     ranked_sentences,
     to_compact,
 )
+from agent.models.conversation import FREE
 from knowledge.schema import Passage
 from tests.agent.scripted import ScriptedModel
 
@@ -76,6 +77,17 @@ def test_facts_beyond_the_budget_are_said() -> None:
     prompt = build_prompt(Material("Who am I?", facts=facts), LARGE, count)
     assert "Ada" in str(prompt.messages[-1].content)
     assert prompts.NOTE_FACTS_LEFT_OUT.format(count=1) in prompt.notes
+
+
+def test_it_is_told_where_an_answer_rests_on_no_document() -> None:
+    def free(material: Material, budget: Budget) -> str | None:
+        return build_prompt(material, budget, count).messages[-1].additional_kwargs.get(FREE)
+
+    assert (
+        free(Material("Say hello."), SMALL) == free(Material("Say hello.", facts=["I am Ann."]), SMALL) == "Say hello."
+    )
+    assert free(Material("Which port?", [PORTS], relevant=True, searched=True), SMALL) is None
+    assert free(Material("Which port?", searched=True), LARGE) is None
 
 
 def test_the_stable_part_comes_first() -> None:

@@ -3,6 +3,7 @@
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
+from agent.models.conversation import FREE
 from agent.models.exchange import Decided, Exchange, together
 from agent.models.tool_calls import Lacking, ToolChoice
 
@@ -114,3 +115,55 @@ def test_one_more_call_that_lacks_all_is_told_beside_the_first():
 def test_what_lacks_something_is_told_though_another_call_of_its_tool_is_made():
     nobu, noma = ("book", {"where": "Nobu", "day": "Friday"}), Lacking("book", ["day"], {"where": "Noma"})
     assert together([Decided("Book.", [nobu], []), Decided("Then Noma.", [], [noma])]) == ([nobu], [noma])
+
+
+RAIN = "Tell me about rain in capital letters, and end with the word Amen."
+
+
+def answered(message, *pieces, finish="stop", **rules):
+    """What the model was told, and what it is heard to say where it wrote these pieces."""
+    exchange = Exchange(
+        [message], {}, ToolChoice.of(()), lambda text: False, end="<end>", **{"keep_form": True, **rules}
+    )
+    body = exchange.next_request()
+    chunks = [{"choices": [{"delta": {"content": one}, "finish_reason": None}]} for one in pieces]
+    chunks.append({"choices": [{"delta": {}, "finish_reason": finish}]})
+    heard = [exchange.feed(chunk) for chunk in chunks]
+    assert exchange.next_request() is None
+    return body, "".join([*heard, exchange.last_chunk("m").content])
+
+
+def free(text, before=""):
+    return HumanMessage(before + text, additional_kwargs={FREE: text})
+
+
+def test_an_answer_has_the_form_that_was_asked_for():
+    body, heard = answered(free(RAIN), "It ", "falls.")
+    assert body["messages"][-1]["content"] == "Tell me about rain." and heard == "IT FALLS.\n\nAMEN"
+
+
+def test_what_stands_before_the_question_stays():
+    body, _ = answered(free("Who is Ann? One word.", "You know: Ann is a vet.\n\n"), "Vet")
+    assert body["messages"][-1]["content"] == "You know: Ann is a vet.\n\nWho is Ann?"
+    assert "<end>" in body["grammar"]
+
+
+def test_nothing_is_written_behind_an_answer_that_was_cut():
+    assert answered(free(RAIN), "It falls", finish="length")[1] == "IT FALLS"
+
+
+@pytest.mark.parametrize(
+    ("message", "rules"),
+    [
+        (HumanMessage(RAIN), {}),
+        (HumanMessage(f"Text:\nRain.\n\nQuestion: {RAIN}", additional_kwargs={"question": RAIN}), {}),
+        (free(RAIN), {"keep_form": False}),
+        (free(RAIN), {"schema": {"type": "object"}}),
+        (free("Tell me about rain."), {}),
+    ],
+    ids=["nobody says that it is free", "beside passages", "another model", "a schema", "no form"],
+)
+def test_otherwise_an_answer_comes_as_it_is_written(message, rules):
+    body, heard = answered(message, "It falls.", **rules)
+    assert body["messages"][-1]["content"] == message.content and heard == "It falls."
+    assert "llguidance" not in body.get("grammar", "") or "schema" in rules

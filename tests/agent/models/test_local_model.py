@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from langchain_core.messages import AIMessageChunk, HumanMessage, SystemMessage
 
 from agent.errors import ContextOverflow, ModelTimeout
 from agent.models import engine as engine_module
+from agent.models.conversation import FREE
 from agent.models.local import LocalChatModel
 
 QUESTION = "Count from one to fifty in words."
@@ -42,6 +44,27 @@ async def test_all_four_ways_of_asking_give_the_same_answer(model):
     assert joined(list(model.stream(QUESTION))).text == text
     assert (await model.ainvoke(QUESTION)).text == text
     assert joined([chunk async for chunk in model.astream(QUESTION)]).text == text
+
+
+FORMS = {
+    "Is ice colder than steam? Reply with yes or no and nothing else.": r"(?i)(yes|no)\.?",
+    "Name three colours of the rainbow as a bulleted list.": r"(- .+\n){2}- .+",
+    "Describe a lighthouse in exactly two sentences.": r"[^.!?]+[.!?] [^.!?]+[.!?]",
+    "Describe the sea in at most eight words.": r"\S+( \S+){0,7}",
+    "Tell me about rain in one sentence, in all lowercase letters.": r"[^A-Z]+",
+    "Explain in one sentence what a bridge is for, without using a single comma.": r"[^,]+",
+    "Give me a JSON object with the keys name and age for a made-up sailor.": r'(?s)\{\s*"name": .+,\s*"age": .+\}',
+    "Describe a hobby in one sentence of at most twelve words. Use the word patience.": r"(?=.*patience)\S+( \S+){0,11}",
+    "In two sentences, tell me about owls and end with the words That is all.": r".+ That is all\.",
+}
+
+
+@pytest.mark.parametrize("request_", FORMS)
+def test_an_answer_is_held_to_the_form_that_is_asked_for(model, request_):
+    said = HumanMessage(request_, additional_kwargs={FREE: request_})
+    reply = model.invoke([said], literal=True, max_tokens=120)
+    assert re.fullmatch(FORMS[request_], reply.text)
+    assert reply.response_metadata["finish_reason"] == "stop"
 
 
 def test_a_prefix_that_was_warmed_is_not_computed_again(model):
