@@ -54,7 +54,7 @@ FORMS = {
     "Tell me about rain in one sentence, in all lowercase letters.": r"[^A-Z]+",
     "Explain in one sentence what a bridge is for, without using a single comma.": r"[^,]+",
     "Give me a JSON object with the keys name and age for a made-up sailor.": r'(?s)\{\s*"name": .+,\s*"age": .+\}',
-    "Describe a hobby in one sentence of at most twelve words. Use the word patience.": r"(?=.*patience)\S+( \S+){0,11}",
+    "Describe a hobby in one sentence of at most twelve words. Use the word patience.": r"(?=.*patience)\S+( \S+){,11}",
     "In two sentences, tell me about owls and end with the words That is all.": r".+ That is all\.",
 }
 
