@@ -58,11 +58,13 @@ class _Reader:
 
     def form(self) -> ReplyForm:
         """Everything that is asked for, together."""
-        if not (self._json() or self._choice() or self._figure() or self._in_quotes() or self._list()):
+        if self._list():
+            self._counts("word")
+        elif not (self._json() or self._choice() or self._figure() or self._in_quotes()):
             self._lines()
             self._ends()
             self._held_words()
-            self._counts()
+            self._counts("word", "sentence", "paragraph", "line")
         self._letters()
         return self._parts.form()
 
@@ -109,7 +111,7 @@ class _Reader:
         if found := next(self._asked(words.MASK), None):
             self._parts.exactly(re.sub(r"[A-Za-z]", "[0-9]", found["mask"].replace(".", "[.]").replace("/", r"\/")))
         elif found := next(self._asked(words.DIGITS), None):
-            self._parts.exactly("[0-9]+([.,][0-9]+)*")
+            self._parts.exactly("-?[0-9]{1,9}(,[0-9]{3}){0,3}([.][0-9]{1,4})?")
         return self._cut(found)
 
     def _in_quotes(self) -> bool:
@@ -130,7 +132,7 @@ class _Reader:
     def _lines(self) -> None:
         if found := next(self._asked(words.ONE_A_LINE), None):
             things = self._things(found)
-            self._parts.count("line", things or 2, things or None)
+            self._parts.count("item", things or 2, things or _MOST_THINGS)
         elif found := next(self._asked(words.ONLY_ONE), None):
             self._parts.count("line", 1, 1)
         self._cut(found)
@@ -150,34 +152,37 @@ class _Reader:
             self._cut(found)
         for found in self._asked(words.HOLDING):
             times = 2 if found["twice"] else number_of(found["n"]) if found["n"] else 1
-            for word in self._items(found, "x"):
+            for word in self._items(found, "x", "y"):
                 self._parts.hold(word, times)
 
     def _letters(self) -> None:
-        for pattern in (words.UPPER, words.LOWER):
+        for pattern, case in words.CASES.items():
             for found in self._asked(pattern):
                 if not words.OF_A_PART.search(self._before(found)):
-                    self._parts.case = "upper" if pattern is words.UPPER else "lower"
+                    self._parts.case = "upper" if case == "upper" else "lower"
                     self._cut(found)
         for found in self._asked(words.NO_MARKS):
             self._parts.do_without(mark_of(found["mark"]))
             self._cut(found)
 
-    def _counts(self) -> None:
+    def _counts(self, *units: str) -> None:
         for found in words.COUNT.finditer(self._masked):
+            if found["unit"].lower() not in units:
+                continue
             before, after = self._before(found), self._masked[found.end() : self._clause(found)[1]]
             at_end = not re.search(r"\w", re.sub(r"\b(?:please|only|max)\b", "", after))
             adverbial = words.ADVERBIAL.search(before)
-            asked = adverbial and at_end and not words.STOPS_ASKING.match(before)
-            if found["about"] or self._is_taken(found) or not (asked or self._told(found)):
-                continue
+            asked = adverbial and at_end and words.QUESTION.match(before)
+            leading = words.LEADING.match(before) and words.LED.match(after)
             apart = re.search(r"(?:^|,)\W*$", before) if at_end or after.lstrip()[:1] == "," else None
-            leading = not re.search(r"\w", before)
-            stated = leading or words.OBJECT.search(before) or words.ABOUT_THE_REPLY.match(before)
-            if not (adverbial or apart or stated) or words.AND_MORE.search(after) or not (bounds := _bounds(found)):
+            limited = apart and (found["most"] or found["or_less"] or found["or_more"])
+            if found["about"] or self._is_taken(found) or not (asked or leading or limited or self._instructs(found)):
+                continue
+            stated = leading or words.OBJECT.search(before)
+            aside = adverbial or apart or words.ABOUT_THE_REPLY.match(before)
+            if not (aside or stated) or words.AND_MORE.search(after) or not (bounds := _bounds(found)):
                 continue
             self._count(found["unit"].lower(), bounds)
-            aside = adverbial or apart
             if aside or (leading and not re.match(r"\s+(?:about|on|of|for|that|which|to)\b", after)):
                 self._cut(found, self._clause(found)[0] + aside.start() if aside else found.start())
 
@@ -194,9 +199,11 @@ class _Reader:
         return (found for found in pattern.finditer(self._masked) if self._told(found) and not self._is_taken(found))
 
     def _told(self, found: re.Match[str]) -> bool:
-        span = self._clause(found)
-        told = words.INSTRUCTION.match(self._masked, *span) and not words.STOPS_ASKING.match(self._masked, *span)
-        return bool(told)
+        """Whether the clause tells somebody to do something, or begins with the form."""
+        return self._instructs(found) or bool(words.LEADING.match(self._before(found)))
+
+    def _instructs(self, found: re.Match[str]) -> bool:
+        return bool(words.INSTRUCTION.match(self._masked, *self._clause(found)))
 
     def _is_taken(self, found: re.Match[str]) -> bool:
         return any(found.start() < end and start < found.end() for start, end in self._taken)

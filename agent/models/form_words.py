@@ -80,17 +80,24 @@ _VERBS = (
     "tell thank think translate try type use warn welcome wish wrap write"
 ).replace(" ", "|")
 _BARE = (
-    r"no|not|don['\u2019]t|do not|never|avoid|without|only|in|as|with|using|between|inside|one|two|three|four|all|at|"
-    r"first|your|the (?:answer|reply|response|first|last|whole|text)|each|every|yes|true|exactly|max(?:imum)?|json|"
-    r"lower|upper|numbered|bullet|bulleted|single|a single|nothing|everything|digits|caps|capitals|either|under|\d+|"
-    r"(?:i|we) (?:need|want)|i['\u2019]d like"
+    r"no|not|don['\u2019]t|do not|never|avoid|without|only|your|the (?:answer|reply|response|first|last|whole|text)|"
+    r"everything|it (?:should|must|has to|needs to)|(?:i|we) (?:need|want)|i['\u2019]d like"
 )
-INSTRUCTION = _pattern(rf"{_LEAD}(?:{_VERBS}|{_BARE})\b")
-STOPS_ASKING = _pattern(r"\W*(?:how (?:many|long|much)|is|are|was|were|does|do you|did|should|why|who|whose|when)\b")
+_ASIDE = r"(?:(?:in|with|using|within|at|as|for|without) [^,.:;?!\n]{2,40}, *)?"  # "In two sentences, tell me"
+INSTRUCTION = _pattern(rf"{_LEAD}{_ASIDE}{_LEAD}(?:{_VERBS}|{_BARE})\b")
+QUESTION = _pattern(rf"{_LEAD}(?:what|which|where|how(?! many| much| long)|who|why|when|is|are|does)\b")
+LEADING = _pattern(r"\W*(?:please )?(?:(?:in|with|using|use|as|within)\s*)?$")
+# What follows a form that a clause begins with: "Two sentences, please.", "One word:", "In one sentence, what", "In two
+# sentences tell me".
+LED = _pattern(
+    rf"[ -]*(?:$|[.,:;!?)]|(?:(?:would|will|should|is|are) (?:be|do|enough|fine|perfect)|"
+    rf"about|on|for|that|which|of|please|answer|reply|response|summary|what|why|how|who|where|"
+    rf"{_VERBS})\b)"
+)
 ABOUT_THE_REPLY = _pattern(r"\W*(?:your|the) (?:whole |entire )?(?:answer|reply|response|text)\b")
 # What stands before a form that says how to answer, and before one that says what to write.
 ADVERBIAL = _pattern(
-    r"(?:\b(?:in|into|with|using|use|as|of|to|be|under|within|by|is)|\b(?:keep|limit|restrict|make)"
+    r"(?:\b(?:in|into|with|using|use|as|of|to|under|within|by)|\b(?:keep|limit|restrict|make)"
     r"(?: (?:it|this|that|them|yourself|(?:your|the) (?:\w+ )?\w+))?(?:,? (?:short|brief|down))?,?"
     r"(?: (?:to|at|in|under))?)\s*$"
 )
@@ -110,12 +117,14 @@ ITEM = re.compile(rf"{_QUOTE}|[\w'\u2019_-]+")
 _ONE = f"(?:{ITEM.pattern})"
 _LISTED = (
     rf"{_ONE}(?:(?:, ?(?:and |or )?| and | or | nor )(?:the words? )?{_ONE})*(?=\s*(?:[.,;:!?)\n]|$|\w+ times\b|"
-    r"\b(?:and|in|at|twice|once|thrice|somewhere|anywhere|while|but|when|for|to|exactly)\b))"
+    r"\b(?:and|in|at|twice|once|thrice|somewhere|anywhere|while|but|when|for|to|exactly|appears?|occurs?)\b))"
 )
 
 # "between two and four short sentences", "no more than ten words", "one word only", "5 words or fewer".
 _ADJECTIVES = "short|brief|full|complete|whole|simple|separate|plain|little|long|concise|clear|single|English"
-_MOST = "at (?:the )?(?:very )?most|not? more than|no longer than|(?:a )?max(?:imum)?(?: of)?|up to|within"
+_MOST = (
+    "at (?:the )?(?:very )?most|not? (?:be )?(?:more|longer) than|not exceed|(?:a )?max(?:imum)?(?: of)?|up to|within"
+)
 _LEAST = "at least|not? (?:fewer|less) than|(?:a )?min(?:imum)?(?: of)?"
 COUNT = _pattern(
     rf"(?:\b(?:(?P<most>{_MOST})|(?P<under>under|fewer than|less than|below)|(?P<least>{_LEAST})|",
@@ -135,8 +144,8 @@ ONLY_ONE = _pattern(
 
 _VALID = "(?:valid |single |plain |small |short |flat |simple )*"
 JSON = _pattern(
-    r"\b(?:as|in|return|give(?: me)?|reply with|respond with|answer with|output|produce|write|create|make|print|only|",
-    rf"generate|provide)\s+(?:(?:an?|one|the|only|your answer as an?|it as an?)\s+)*{_VALID}json\b",
+    r"\b(?:as|in|return|need|want|give(?: me)?|reply with|respond with|answer with|output|produce|write|create|make|",
+    rf"print|only|generate|provide)\s+(?:(?:an?|one|the|only|your answer as an?|it as an?)\s+)*{_VALID}json\b",
     r"(?:\s+(?:object|dictionary|map))?",
     rf"(?P<array>\s+(?:array|list)(?:\s+(?:of|with)\s+(?:exactly )?(?:(?P<n>{_NUMBER})\b)?)?)?",
     r"(?![- ]?(?:schema|parser|file|web|libr|and\b|or\b))",
@@ -150,10 +159,12 @@ CHOICES = _pattern(
     rf"exactly))?:? (?:(?P<fixed>{_FIXED})\b|(?:the )?(?:single )?(?:letters? )?",
     r"(?P<letters>(?-i:[A-H])(?:, (?-i:[A-H]))*,? or (?-i:[A-H]))\b|",
     rf"(?P<quoted>{_QUOTE}(?:, {_QUOTE})*,? or {_QUOTE}))",
-    rf"|\b(?:one|any|either) of(?: these| the following)?(?: \w+)?: (?P<options>{_OPTION}(?:, {_OPTION})*)",
+    r"|\b(?:(?:one|any|either) of(?: these| the following)?(?: \w+)?|(?:pick|choose|select) one): ",
+    rf"(?P<options>{_OPTION}(?:, {_OPTION})*)",
     r"|\b(?:choose|pick|select) (?:one )?(?:from|between|out of):? ",
     rf"(?P<offered>{_OPTION}(?:, {_OPTION})*,? (?:or|and) {_OPTION})(?=[.!?:\n]|$)",
-    rf"|(?:(?<=^)|(?<=[.!?:,;] )|(?<=[.!?:,;]\n))(?P<lone>{_FIXED})(?=\W*(?:$|[.:?!]))",
+    rf"|(?:(?<=^)|(?<=[.!?:,;] )|(?<=[.!?:,;]\n))(?:(?:just |only )?a (?:simple |plain |clear )?)?(?P<lone>{_FIXED})",
+    r"(?: (?:will do|is enough|is fine|please|only))?(?=\W*(?:$|[.:?!]))",
 )
 MASK = _pattern(
     r"\bin the (?:[\w-]+ )?(?:form|format|pattern|style) (?P<mask>(?-i:[YMDHS]{1,4}(?:[-/:.][YMDHS]{1,4})+))"
@@ -170,7 +181,7 @@ QUOTES = _pattern(
 
 _SHORT = "(?:short |brief |simple |concise |separate )*"
 _NUMBERED_LIST = r"(?P<numbered>(?:numbered|ordered|enumerated) (?:list|points|steps|items))"
-_BULLETS = r"(?:bullet(?:ed|-point|-pointed)? list|bullet(?:ed)?[ -]points?|bullets|list of bullets|dashed list)"
+_BULLETS = r"(?:bullet(?:ed|[ -]point(?:ed)?)? list|bullet(?:ed)?[ -]points?|bullets|list of bullets|dashed list)"
 _SIZE = rf"(?:,? (?:of|with) (?:exactly )?(?P<m>{_NUMBER})\b(?! [\w-]+ per\b))?"
 LIST_PATTERNS = (
     _pattern(
@@ -179,6 +190,14 @@ LIST_PATTERNS = (
         r"(?:,? with one [\w -]{2,20} per (?:bullet|line|item|number))?",
     ),
     _pattern(r"\b(?:start|begin)(?:ning)? (?:every|each) (?:line|item|point|one) with an? (?:dash|hyphen|bullet)"),
+    _pattern(
+        rf"\b(?:as|in) (?:a|the form of a) list of (?:exactly )?(?:(?P<n>{_NUMBER}) )?(?P<numbered>numbered )"
+        r"(?:steps|points|items|reasons|tips)"
+    ),
+    _pattern(
+        r"\beach (?:in|as|with|on) (?:its|their) own bullet(?: point)?|\b(?:one|a) bullet(?: point)? each|"
+        rf"(?:(?<=^)|(?<=[.!?:;\n] )){_BULLETS}(?=(?: please| pls)?(?:[.:,!]|$))"
+    ),
     _pattern(r"\bnumber (?:them|each(?: one| of them)?|the (?:items|points|steps|lines))\b|, (?P<numbered>numbered)\b"),
 )
 LIST_OBJECTS = (
@@ -193,7 +212,11 @@ ONE_A_LINE = _pattern(
     r"(?:per|to a|a|on (?:its|their) own|on a (?:separate|new|fresh)) line\b"
     r"|\b(?:each )?on (?:separate|different|their own) lines?\b"
 )
-COUNTED_THINGS = _pattern(rf"\b(?P<n>{_NUMBER}) (?:[\w'-]+ ){{0,2}}?[\w'-]+s?\b(?<! line)(?<! bullet)")
+COUNTED_THINGS = _pattern(
+    rf"\b(?P<n>{_NUMBER}) "
+    r"(?!(?:words?|sentences?|lines?|paragraphs?|letters?|characters?|minutes?|years?|days?)\b)"
+    rf"(?:[\w'-]+ ){{0,2}}?[\w'-]+s?\b(?<! line)(?<! bullet)"
+)
 
 _TEXT = "(?:reply|answer|response|text|message|letter|sentence|note|story|poem|post|email|e-mail)"
 _REPLY = rf"(?:(?:your|the|each|it|this|that|my|an?)\b ?)?(?:(?:whole|entire|short) )?(?:{_TEXT}\b ?)?"
@@ -211,7 +234,7 @@ STARTING = _pattern(
 ENDING = _pattern(
     r"\b(?:(?:end(?:ing|s)?|finish(?:ing|es)?|clos(?:e|ing|es)|conclud(?:e|ing|es)|sign(?: off)?) ",
     rf"{_REPLY}(?:off )?(?:at the (?:very )?end )?(?:with|by saying|by writing|as|on|in)|",
-    rf"(?:the|your) (?:very )?last words?{_MUST_BE}) ",
+    rf"(?:the|your) (?:very )?last words?{_MUST_BE}|let the last words? be) ",
     rf"(?:an? (?P<mark>question mark|exclamation (?:mark|point)|full stop|period)|{_STATED})",
 )
 _USING = r"(?:us(?:e|ing)|say(?:ing)?|mention(?:ing)?|writ(?:e|ing)|includ(?:e|ing))"
@@ -222,19 +245,25 @@ WITHOUT = _pattern(
     r"(?P<z>(?!(?:me|you|him|her|it|us|them|that|this|any|what|why|how|who|the)\b|\w+thing\b)\w+)(?=[.,;!?\n]|$)",
 )
 HOLDING = _pattern(
-    rf"\b(?:{_USING}|contain(?:ing|s)?|with|work(?:ing)? in|has|have)(?: both)?(?: all)?(?: of)? ",
-    rf"the (?:words?|phrases?|terms?|names?)(?: |: )(?P<x>{_LISTED})",
+    rf"\b(?:(?:in which|where) the words? (?P<y>{_LISTED}) (?:appears?|occurs?)|",
+    rf"(?:{_USING}|contain(?:ing|s)?|with|work(?:ing)? in|has|have)(?: both)?(?: all)?(?: of)? ",
+    rf"the (?:words?|phrases?|terms?|names?)(?: |: )(?P<x>{_LISTED}))",
     rf"(?: (?:exactly |at least )?(?:(?P<twice>twice)|(?P<n>{_NUMBER}) times))?",
 )
 _NO = (
-    r"(?:without|no|zero|don['\u2019]t|do not|avoid|never|not a|free of|skip)"
+    r"(?:without|no|zero|don['\u2019]t|do not|avoid|never|not a|free of|skip|leav(?:e|ing) out)"
     r"(?: (?:ever|us(?:e|ing)|any|an?|single|the use of|put(?:ting)?))*"
 )
 _WHOLLY = r"(?:(?:in|using|use|with|only|entirely|completely|everything|all|just)[ -])+(?:in )?(?:all )?(?:only )?"
 _UPPER = r"(?:upper[ -]?case(?: letters?)?|capital(?: letter)?s?|caps|block (?:capitals|letters))"
 _LOWER = r"(?:lower[ -]?case(?: letters?)?|small letters)"
-UPPER = _pattern(rf"\b(?:{_WHOLLY}{_UPPER}(?: only)?|{_UPPER} only|{_NO} {_LOWER})\b")
-LOWER = _pattern(rf"\b(?:{_WHOLLY}{_LOWER}(?: only)?|{_LOWER} only|{_NO} {_UPPER})\b")
+# In the order in which they are looked for: "don't use capitals" has "use capitals" in it.
+CASES = {
+    _pattern(rf"\b{_NO} {_UPPER}\b"): "lower",
+    _pattern(rf"\b{_NO} {_LOWER}\b"): "upper",
+    _pattern(rf"\b(?:{_WHOLLY}{_UPPER}(?: only)?|{_UPPER} only)\b"): "upper",
+    _pattern(rf"\b(?:{_WHOLLY}{_LOWER}(?: only)?|{_LOWER} only)\b"): "lower",
+}
 OF_A_PART = _pattern(
     r"\bthe (?:words?|names?|titles?|letters?|first|last|acronym|\w+ of)\b"
 )  # "the word X in capitals"

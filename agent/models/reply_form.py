@@ -14,13 +14,24 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 # Where no word may follow, a small model that has more to say writes on without blanks; so words are short.
-_WORD = r"[^ \n\p{L}\p{N}]*[\p{L}\p{N}][\p{L}\p{N}'\u2019.:\/-]{0,15}[^ \n\p{L}\p{N}]*"
+_REST = r"[\p{Ll}\p{Lo}\p{M}\p{N}'\u2019.:\/-]{0,15}"
+_BARE_WORD = rf"[\p{{L}}\p{{N}}][\p{{Lu}}\p{{N}}]*{_REST}"
+_END_OF_WORD = r"([,;:]|[.!?)\"'\u201d\u2019]{0,2})"
+_WORD = rf"[\"'(\u201c\u2018]?{_BARE_WORD}{_END_OF_WORD}"
+# Where there is room for a few words, not "The", with which a sentence begins.
+_FIRST_OF_FEW = (
+    rf"([\p{{L}}\p{{N}}&&[^T]][\p{{Lu}}\p{{N}}]*{_REST}|T([\p{{Ll}}&&[^h]]{_REST}|h[\p{{Ll}}&&[^e]]{_REST}))"
+)
+_FEW = 4
 _LONE_WORD = r"[\p{L}\p{N}][\p{L}\p{N}'\u2019-]{1,13}[.!]?"
 _ARTICLE = "(?i:the).+"  # "ThecapitalisParis", where one word is all there may be
 _QUESTION = r"(What|Where|When|Why|How|Who|Which|Is|Are|Do|Does|Did|Can|Could|Would|Will|Have|Has)[ '][^.!?\n]+[?]"
 # A sentence ends at its first mark that no digit follows: "3.5 km." is one.
 _SENTENCE = r"([^.!?\n]|[0-9][.][0-9])+[.!?]"
-_LINE = r"[^\n]*[\p{L}\p{N}][^\n]*"
+_LINE = r"[^\n\p{L}\p{N}]*[\p{L}\p{N}][^\n]*"
+# A small model does not end a line by itself, and puts all things on one.
+_VERSE = rf"{_WORD}( {_WORD}){{0,11}}"
+_ITEM = rf"{_FIRST_OF_FEW}( {_BARE_WORD}){{0,4}}[.)]?"
 _MOST_ITEMS = 9  # of a list whose length is left open
 _MOST_SENTENCES = 4  # before the words with which a reply must end, or among which it must hold a word
 _ANY = r"(?s:.+)"
@@ -174,7 +185,11 @@ def _repeated(one: str, between: str, least: int, most: int | None) -> str:
 
 
 def _words(least: int, most: int | None) -> str:
-    return _LONE_WORD if most == 1 else _repeated(_WORD, r"( |\n\n?)", least, most)
+    if most == 1:
+        return _LONE_WORD
+    if most is None or most > _FEW:
+        return _repeated(_WORD, r"( |\n\n?)", least, most)
+    return rf"{_FIRST_OF_FEW}{_END_OF_WORD}( {_WORD}){{{max(least - 1, 0)},{most - 1}}}"
 
 
 def _paragraphs(least: int, most: int | None) -> str:
@@ -197,5 +212,6 @@ _COUNTED: Mapping[str, Callable[[int, int | None], str]] = {
     "word": _words,
     "sentence": lambda least, most: _repeated(_SENTENCE, " ", least, most),
     "paragraph": _paragraphs,
-    "line": lambda least, most: _repeated(_LINE, r"\n", least, most),
+    "line": lambda least, most: _repeated(_LINE if most == 1 else _VERSE, r"\n", least, most),
+    "item": lambda least, most: _repeated(_ITEM, r"\n", least, most),
 }

@@ -16,9 +16,20 @@ def keeps(request, reply):
 
 
 def _for_python(pattern):
-    return pattern.replace(r"\p{L}", "A-Za-zÀ-ÿ").replace(r"\p{N}", "0-9")
+    for theirs, ours in CLASSES.items():
+        pattern = pattern.replace(theirs, ours)
+    return pattern
 
 
+CLASSES = {
+    r"[\p{L}\p{N}&&[^T]]": "[A-SU-Za-zÀ-ÿ0-9]",
+    r"[\p{Ll}&&[^h]]": "[a-gi-zß-ÿ]",
+    r"[\p{Ll}&&[^e]]": "[a-df-zß-ÿ]",
+    r"\p{Ll}\p{Lo}\p{M}": "a-zß-ÿ",
+    r"\p{Lu}": "A-Z",
+    r"\p{L}": "A-Za-zÀ-ÿ",
+    r"\p{N}": "0-9",
+}
 KEPT = [
     ("Explain gravity in exactly two sentences.", "It pulls. Things fall 3.5 m.", "It pulls."),
     ("Explain gravity, two sentences tops.", "It pulls.", "It pulls. It does. Still."),
@@ -29,6 +40,9 @@ KEPT = [
     ("Write about the sea in more than twenty-one words.", " ".join(["sea"] * 22), " ".join(["sea"] * 21)),
     ("I need a slogan for a bakery, five words or more.", "Bread as it should be.", "Good bread."),
     ("Give me a one-sentence summary of Hamlet.", "All of them die.", "He waits. They die."),
+    ("Who is Hamlet? The answer must not be longer than three words.", "Prince of Denmark", "The prince"),
+    ("A sign for our kitchen, ten words tops.", "Wash your own cup.", " ".join(["cup"] * 11)),
+    ("Sum up Cinderella? Two sentences would be perfect.", "She ran. He found her.", "She ran."),
     ("Write two paragraphs about gardens.", "They grow.\n\nThey wither.", "They grow. They wither."),
     ("Write a four-line poem about snow.", "It falls\nand falls\nand lies\nand goes", "It falls\nand lies"),
     ("List three tools, one per line.", "Saw\nDrill\nFile", "Saw, drill, file"),
@@ -40,6 +54,16 @@ KEPT = [
     ("Number two steps for making tea.", "1. Boil\n2. Pour", "1. Boil"),
     ("Give tips for exams as a numbered list.", "1. Sleep\n2. Eat\n3. Read", "1. Sleep\n3. Read"),
     ("Write a heading for a page about bicycles. Write only the heading.", "Bicycles", "Bicycles\nThey roll."),
+    ("bullet list pls: 2 things for the beach", "- Hat\n- Towel", "Hat and towel"),
+    ("Name two planets, each in its own bullet point.", "- Mars\n- Venus", "Mars\nVenus"),
+    ("Explain it as a list of two numbered steps.", "1. Boil\n2. Pour", "- Boil\n- Pour"),
+    (
+        "Name two games in a numbered list with no more than six words.",
+        "1. Chess\n2. Go",
+        "1. Chess\n2. The game of Go",
+    ),
+    ("Do penguins fly? A simple yes or no will do.", "No", "They do not."),
+    ("Pick one: tea, coffee. Which is green?", "Tea", "Both"),
     ("Is ice cold? Answer with yes or no.", "Yes.", "It is."),
     ("true or false: the moon is a star", "False", "no"),
     ("Respond with only 'stop' or 'go': the light is red.", "stop", "wait"),
@@ -60,6 +84,8 @@ KEPT = [
     ("Name a fruit without using the letter e.", "Fig", "Pear"),
     ("Explain what a bridge is for, without a single comma.", "To cross.", "To cross, mostly."),
     ("Recommend a hobby. Use the words patience and outdoors.", "Outdoors, fish with patience.", "Fish."),
+    ("Write a note in which the word blue appears.", "It is blue.", "It is red."),
+    ("Tell me about camels but leave out commas.", "They walk.", "They walk, slowly."),
     ("Mention the word harvest at least twice in a text about autumn.", "Harvest. A harvest.", "Harvest time."),
 ]
 
@@ -75,6 +101,7 @@ def test_a_form_admits_what_was_asked_for_and_nothing_else(request_, right, wron
     [
         ("Describe a lighthouse in exactly two sentences.", "Describe a lighthouse."),
         ("In one sentence, why do cats purr?", "Why do cats purr?"),
+        ("Your answer must be one word. What is the capital of Japan?", "What is the capital of Japan?"),
         ("Answer in one word: what is the capital of Japan?", "What is the capital of Japan?"),
         ("What do bees make? Answer in at most five words.", "What do bees make?"),
         ("Tell me about rain in all lowercase letters. Use no capital letters at all.", "Tell me about rain."),
@@ -112,6 +139,11 @@ def test_the_model_is_told_the_request_without_its_form_where_one_is_left(reques
         "Write about 100 words on tea in your own time.",
         "Do you say yes or no to cake?",
         "Tell me two jokes.",
+        "A page holds 450 words. How long do I type at ten of them?",
+        "Ann wrote an essay with 150 words, and Bob one with 30 words more. How long is his?",
+        "12 words fit on each line. How many fit on a page?",
+        "Each sonnet is fourteen lines long. How long are seven?",
+        "In a sentence you will see a noun before it. Which is it?",
         "Hello!",
         "",
         f"Answer in one word. {'It was so. ' * 80}",
