@@ -18,6 +18,8 @@ from agent.models.reply_form import FormParts, ReplyForm
 
 _LONGEST = 800  # characters of a request; in longer ones most is material to work on
 _MOST_THINGS = 20  # in a list
+_JSON_SCALAR = {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}
+_JSON_VALUE = {"anyOf": [*_JSON_SCALAR["anyOf"], {"type": "array", "items": {"type": "string"}}]}
 _QUOTATION_MARKS = "\"'\u201c\u201d\u2018\u2019"
 _MASKED = re.compile(r"(?<=.).(?=.)")
 _CLAUSE_END = re.compile(rf"[.!?:;](?=[\s{_QUOTATION_MARKS})]|$)|\n")
@@ -76,19 +78,14 @@ class _Reader:
 
     def _json(self) -> bool:
         found = next(self._asked(words.JSON), None)
-        if found and found["array"]:
-            size = number_of(found["n"]) if found["n"] else 0
-            self._parts.schema = {
-                "type": "array",
-                "items": {"type": "string"},
-                "minItems": size or 1,
-                "maxItems": size or _MOST_THINGS,
-            }
-        elif found:
+        if found:
             names = self._items(found, "keys")
-            value = {"anyOf": [{"type": "string"}, {"type": "number"}]}
             closed = {"required": names, "additionalProperties": False} if names else {}
-            self._parts.schema = {"type": "object", "properties": dict.fromkeys(names, value), **closed}
+            one = {"type": "object", "properties": dict.fromkeys(names, _JSON_VALUE), **closed}
+            size = number_of(found["n"]) if found["n"] else 0
+            bounds = {"minItems": size or 1, "maxItems": size or _MOST_THINGS}
+            items = one if names or found["objects"] else _JSON_SCALAR
+            self._parts.schema = {"type": "array", "items": items, **bounds} if found["array"] else one
         return bool(found)
 
     def _choice(self) -> bool:

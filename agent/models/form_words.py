@@ -147,7 +147,8 @@ JSON = _pattern(
     r"\b(?:as|in|return|need|want|give(?: me)?|reply with|respond with|answer with|output|produce|write|create|make|",
     rf"print|only|generate|provide)\s+(?:(?:an?|one|the|only|your answer as an?|it as an?)\s+)*{_VALID}json\b",
     r"(?:\s+(?:object|dictionary|map))?",
-    rf"(?P<array>\s+(?:array|list)(?:\s+(?:of|with)\s+(?:exactly )?(?:(?P<n>{_NUMBER})\b)?)?)?",
+    rf"(?P<array>\s+(?:array|list)(?:\s+(?:of|with)\s+(?:exactly )?(?:(?P<n>{_NUMBER})\b)?",
+    r"(?: ?(?P<objects>objects))?)?)?",
     r"(?![- ]?(?:schema|parser|file|web|libr|and\b|or\b))",
     r"(?:[^.\n]*?\b(?:keys?|fields?|propert(?:y|ies)|attributes?|entries)\b:?\s+(?:named |called )?",
     rf"(?P<keys>{_LISTED}))?",
@@ -242,7 +243,7 @@ WITHOUT = _pattern(
     rf"\b(?:without|never|don['\u2019]t|do not|avoid|not|leav(?:e|ing) out)(?: ever)?(?: {_USING})?(?: any of)? ",
     rf"(?:the (?:words?|names?|phrases?|terms?|letters?)(?: |: )(?P<x>{_LISTED})|(?P<y>{_QUOTE}))",
     r"|\b(?:without|never|don['\u2019]t|do not|avoid)(?: ever)? (?:mention(?:ing)?|say(?:ing)?) (?:the |any )?",
-    r"(?P<z>(?!(?:me|you|him|her|it|us|them|that|this|any|what|why|how|who|the)\b|\w+thing\b)\w+)(?=[.,;!?\n]|$)",
+    r"(?P<z>(?!(?:me|you|him|her|it|us|them|that|this|any|what|why|how|who|the)\b|\w+thing\b)\w{4,})(?=[.,;!?\n]|$)",
 )
 HOLDING = _pattern(
     rf"\b(?:(?:in which|where) the words? (?P<y>{_LISTED}) (?:appears?|occurs?)|",
@@ -254,19 +255,25 @@ _NO = (
     r"(?:without|no|zero|don['\u2019]t|do not|avoid|never|not a|free of|skip|leav(?:e|ing) out)"
     r"(?: (?:ever|us(?:e|ing)|any|an?|single|the use of|put(?:ting)?))*"
 )
-_WHOLLY = r"(?:(?:in|using|use|with|only|entirely|completely|everything|all|just)[ -])+(?:in )?(?:all )?(?:only )?"
-_UPPER = r"(?:upper[ -]?case(?: letters?)?|capital(?: letter)?s?|caps|block (?:capitals|letters))"
+_WHOLLY = (
+    r"(?:(?:in|using|use|with(?= (?:only|all|just)\b)|only|entirely|completely|everything|all|just)[ -])+"
+    r"(?:in )?(?:all )?(?:only )?"
+)
+_WHOLE = r"(?! (?:for|at|where|when|to|of)\b)"  # not "capitals for the headings"
+_UPPER = r"(?:upper[ -]?case(?: letters?)?|capital(?: letters?|s)|caps|block (?:capitals|letters))"
 _LOWER = r"(?:lower[ -]?case(?: letters?)?|small letters)"
 # In the order in which they are looked for: "don't use capitals" has "use capitals" in it.
 CASES = {
     _pattern(rf"\b{_NO} {_UPPER}\b"): "lower",
     _pattern(rf"\b{_NO} {_LOWER}\b"): "upper",
-    _pattern(rf"\b(?:{_WHOLLY}{_UPPER}(?: only)?|{_UPPER} only)\b"): "upper",
-    _pattern(rf"\b(?:{_WHOLLY}{_LOWER}(?: only)?|{_LOWER} only)\b"): "lower",
+    _pattern(rf"\b(?:{_WHOLLY}{_UPPER}(?: only)?|{_UPPER} only)\b{_WHOLE}"): "upper",
+    _pattern(rf"\b(?:{_WHOLLY}{_LOWER}(?: only)?|{_LOWER} only)\b{_WHOLE}"): "lower",
 }
+# "Put the word careful in capitals", "each heading in capitals".
 OF_A_PART = _pattern(
-    r"\bthe (?:words?|names?|titles?|letters?|first|last|acronym|\w+ of)\b"
-)  # "the word X in capitals"
+    r"\b(?:the (?:words?|names?|titles?|letters?|first|last|acronym|\w+ of)|each|every|"
+    r"key|important|headings?|headlines?|keywords?|terms|names|nouns|verbs)\b"
+)
 NO_MARKS = _pattern(
     rf"\b{_NO} (?P<mark>commas?|exclamation (?:marks?|points?)|question marks?|semicolons?|digits?|numerals?|",
     r"full stops?|periods?|hyphens?|dash(?:es)?|colons?)\b",

@@ -136,6 +136,10 @@ def test_the_model_is_told_the_request_without_its_form_where_one_is_left(reques
         "Translate \u201creply in capital letters\u201d into French.",
         "Put the word IMPORTANT in capitals in front of this: water the plants.",
         "Write three sentences about dogs and two about cats.",
+        "List the rules and put all headings in capitals.",
+        "Write a poster, and use capital letters for the headings.",
+        "Begin each sentence with capital letters.",
+        "Do not say no.",
         "Write about 100 words on tea in your own time.",
         "Do you say yes or no to cake?",
         "Tell me two jokes.",
@@ -188,11 +192,19 @@ def test_words_at_the_end_are_counted():
         ("Return a JSON array of three fruit names.", {"minItems": 3, "maxItems": 3}),
         ('Describe a boat as JSON with the fields "name" and "length".', {"required": ["name", "length"]}),
         ("Reply with a JSON object about a boat.", {"type": "object"}),
+        ("Give me a JSON array of two objects with the keys city and country.", {"maxItems": 2}),
     ],
 )
 def test_json_is_asked_for_by_a_schema(request_, schema):
     form = asked_form(request_).form
     assert schema.items() <= form.schema.items() and "%json" in form.grammar("<|im_end|>")
+
+
+def test_a_json_array_may_hold_objects():
+    schema = asked_form("Give me a JSON list of objects with the keys city and country.").form.schema
+    assert schema["items"]["required"] == ["city", "country"] and schema["type"] == "array"
+    assert asked_form("Give me a JSON list of objects.").form.schema["items"]["type"] == "object"
+    assert "anyOf" in asked_form("Give me a JSON list of fruit.").form.schema["items"]
 
 
 def test_forms_are_asked_for_together():
