@@ -17,6 +17,7 @@ from agent.models.form_words import mark_of, number_of
 from agent.models.reply_form import FormParts, ReplyForm
 
 _LONGEST = 800  # characters of a request; in longer ones most is material to work on
+_ROUND, _ROUNDLY = 20, 0.8  # from so many words on, "in 50 words" means hardly more, and not many fewer
 _MOST_THINGS = 20  # in a list
 _JSON_SCALAR = {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}
 _JSON_VALUE = {"anyOf": [*_JSON_SCALAR["anyOf"], {"type": "array", "items": {"type": "string"}}]}
@@ -136,10 +137,16 @@ class _Reader:
 
     def _ends(self) -> None:
         for found in self._asked(words.STARTING):
-            self._parts.first = self._stated(found)
-            self._cut(found)
+            if words.OF_THE_REPLY.search(self._before(found)):
+                self._parts.first = self._stated(found)
+                self._cut(found)
         for found in self._asked(words.ENDING):
-            self._parts.end_with(mark_of(found["mark"]).strip("[]") if found["mark"] else self._stated(found))
+            if found["mark"]:
+                self._parts.end_with(mark_of(found["mark"]).strip("[]"))
+            elif words.OF_THE_REPLY.search(self._before(found)):
+                self._parts.end_with(self._stated(found))
+            else:
+                continue
             self._cut(found)
 
     def _held_words(self) -> None:
@@ -164,24 +171,34 @@ class _Reader:
 
     def _counts(self, *units: str) -> None:
         for found in words.COUNT.finditer(self._masked):
-            if found["unit"].lower() not in units:
-                continue
-            before, after = self._before(found), self._masked[found.end() : self._clause(found)[1]]
-            at_end = not re.search(r"\w", re.sub(r"\b(?:please|only|max)\b", "", after))
-            adverbial = words.ADVERBIAL.search(before)
-            asked = adverbial and at_end and words.QUESTION.match(before)
-            leading = words.LEADING.match(before) and words.LED.match(after)
-            apart = re.search(r"(?:^|,)\W*$", before) if at_end or after.lstrip()[:1] == "," else None
-            limited = apart and (found["most"] or found["or_less"] or found["or_more"])
-            if found["about"] or self._is_taken(found) or not (asked or leading or limited or self._instructs(found)):
-                continue
-            stated = leading or words.OBJECT.search(before)
-            aside = adverbial or apart or words.ABOUT_THE_REPLY.match(before)
-            if not (aside or stated) or words.AND_MORE.search(after) or not (bounds := _bounds(found)):
-                continue
-            self._count(found["unit"].lower(), bounds)
-            if aside or (leading and not re.match(r"\s+(?:about|on|of|for|that|which|to)\b", after)):
-                self._cut(found, self._clause(found)[0] + aside.start() if aside else found.start())
+            bounds = _bounds(found)
+            if bounds and found["unit"].lower() in units and not found["about"] and not self._is_taken(found):
+                self._counted(found, bounds)
+
+    def _counted(self, found: re.Match[str], bounds: tuple[int, int | None]) -> None:
+        """Take a count that tells how to answer, or what to write; out of what the model is told only the former."""
+        start, end = self._clause(found)
+        before, after = self._masked[start : found.start()], self._masked[found.end() : end]
+        at_end = not re.search(r"\w", re.sub(r"\b(?:please|only|max)\b", "", after))
+        adverbial = words.ADVERBIAL.search(before)
+        apart = re.search(r"(?:^|,)\W*$", before) if at_end or after.lstrip()[:1] == "," else None
+        leading = words.LEADING.match(before) and words.LED.match(after)
+        limited = apart and (found["most"] or found["or_less"] or found["or_more"])
+        questioned = adverbial and at_end and words.QUESTION.match(before)
+        if not (leading or limited or questioned or self._instructs(found)):
+            return
+        aside = adverbial or apart or words.ABOUT_THE_REPLY.match(before)
+        vague = found["n"].lower() == "a" and found["unit"].lower() in ("word", "line")  # "explain a word"
+        stated = aside or leading or words.OBJECT.search(before)
+        if not stated or words.AND_MORE.search(after) or (vague and not re.search(r"\bin\s*$", before)):
+            return
+        self._count(found["unit"].lower(), bounds)
+        attributive = re.search(r"\ban?\s*$", before)  # "a two-sentence story" is no story without it
+        owned = re.match(r"\s+(?:about|on|of|for|that|which|to)\b", after)
+        if aside and not attributive:
+            self._cut(found, start + aside.start())
+        elif leading and not owned and not attributive:
+            self._cut(found)
 
     def _count(self, unit: str, bounds: tuple[int, int | None]) -> None:
         """So many of a unit; where one word is asked for, and a question names two, one of these."""
@@ -251,7 +268,7 @@ class _Reader:
 
 def _bounds(found: re.Match[str]) -> tuple[int, int | None] | None:
     """The fewest and the most that a count admits, or None where it admits nothing."""
-    low, high = number_of(found["n"]), number_of(found["m"] or found["n"])
+    low, high = number_of(found["n"]), number_of(found["m"] or found["or_m"] or found["n"])
     if found["over"]:
         return low + 1, None
     if found["least"] or found["or_more"]:
@@ -260,6 +277,8 @@ def _bounds(found: re.Match[str]) -> tuple[int, int | None] | None:
         low, high = 1, low - 1
     elif found["most"] or found["or_less"]:
         low = 1
+    elif low == high >= _ROUND and not (found["exact"] or found["exactly"]):
+        low = round(_ROUNDLY * low)
     return (low, high) if 0 < low <= high else None
 
 

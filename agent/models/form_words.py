@@ -99,7 +99,7 @@ ABOUT_THE_REPLY = _pattern(r"\W*(?:your|the) (?:whole |entire )?(?:answer|reply|
 ADVERBIAL = _pattern(
     r"(?:\b(?:in|into|with|using|use|as|of|to|under|within|by)|\b(?:keep|limit|restrict|make)"
     r"(?: (?:it|this|that|them|yourself|(?:your|the) (?:\w+ )?\w+))?(?:,? (?:short|brief|down))?,?"
-    r"(?: (?:to|at|in|under))?)\s*$"
+    r"(?: (?:to|at|in|under))?)(?: an?)?\s*$"
 )
 OBJECT = _pattern(
     r"\b(?:write|give|tell|say|compose|make|create|draft|produce|return|provide|send|answer|reply|respond|add|form|"
@@ -128,12 +128,14 @@ _MOST = (
 _LEAST = "at least|not? (?:fewer|less) than|(?:a )?min(?:imum)?(?: of)?"
 COUNT = _pattern(
     rf"(?:\b(?:(?P<most>{_MOST})|(?P<under>under|fewer than|less than|below)|(?P<least>{_LEAST})|",
-    r"(?P<over>more than|over)|(?P<about>about|around|roughly|approximately|some|almost|nearly)|exactly|precisely|",
+    r"(?P<over>more than|over)|(?P<about>about|around|roughly|approximately|some|almost|nearly)|",
+    r"(?P<exact>exactly|precisely)|",
     rf"only|just|between|(?:a )?total of) )?\b(?P<n>{_NUMBER})(?:(?: ?[-\u2013] ?| to | or | and )(?P<m>{_NUMBER}))?",
     rf"[ -](?:(?:{_ADJECTIVES}),? )*(?P<unit>word|sentence|paragraph|line)s?\b",
-    r"(?! (?:each|per|of (?!no|at|not|max|up|under)))",
-    r"(?:,? (?P<or_less>or (?:fewer|less)|at (?:the )?(?:very )?most|max(?:imum)?|tops)|",
-    r",? (?P<or_more>or more|minimum|at least)|,? (?:exactly|only|in total))?",
+    r"(?! (?:each|per|of (?!no|at|not|max|up|under)|(?:cloud|graph|chart|plot|document|doc|file|count|game|search|"
+    r"tool|puzzle|item|drawing|art|dance|generator|brainteaser)\w*\b))(?: or (?P<or_m>two|three)\b)?",
+    r"(?:,? (?P<or_less>or (?:fewer|less)|limit|at (?:the )?(?:very )?most|max(?:imum)?|tops)|",
+    r",? (?P<or_more>or more|minimum|at least)|,? (?P<exactly>exactly|only|in total))?",
 )
 AND_MORE = _pattern(rf"\band {_NUMBER} (?:about|on|for|of)\b")  # "three sentences about dogs and two about cats"
 EITHER = _pattern(r"[ ,:](?:(?:an?|the) )?(?P<a>[\w'-]{2,}) or (?:(?:an?|the) )?(?P<b>[\w'-]{2,})\?")
@@ -199,7 +201,7 @@ LIST_PATTERNS = (
         r"\beach (?:in|as|with|on) (?:its|their) own bullet(?: point)?|\b(?:one|a) bullet(?: point)? each|"
         rf"(?:(?<=^)|(?<=[.!?:;\n] )){_BULLETS}(?=(?: please| pls)?(?:[.:,!]|$))"
     ),
-    _pattern(r"\bnumber (?:them|each(?: one| of them)?|the (?:items|points|steps|lines))\b|, (?P<numbered>numbered)\b"),
+    _pattern(r"\bnumber (?:them|each one|each of them|the (?:items|points|steps|lines))\b|, (?P<numbered>numbered)\b"),
 )
 LIST_OBJECTS = (
     _pattern(
@@ -222,8 +224,9 @@ COUNTED_THINGS = _pattern(
 _TEXT = "(?:reply|answer|response|text|message|letter|sentence|note|story|poem|post|email|e-mail)"
 _REPLY = rf"(?:(?:your|the|each|it|this|that|my|an?)\b ?)?(?:(?:whole|entire|short) )?(?:{_TEXT}\b ?)?"
 _MUST_BE = r"(?: of (?:your|the) (?:reply|answer|response|text))? (?:must|should|has to|have to|is to|needs? to|to) be"
-_CALLED = "words?|phrase|greeting|sentence|sign|symbol|character|name|line|question|letter"
-_CAPITALIZED = r"(?-i:[A-Z])[\w'\u2019-]*(?: (?-i:[A-Z])[\w'\u2019-]*)*"
+_CALLED = "words?|phrase|greeting|sentence|sign|symbol|character|name|line|question"
+_DAY = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_CAPITALIZED = rf"(?!{_DAY})(?-i:[A-Z])[\w'\u2019-]*(?: (?-i:[A-Z])[\w'\u2019-]*)*"
 _STATED = (
     rf"(?:(?:the )?(?:exact |single )?(?:{_CALLED}):? (?P<x>{_QUOTE}|[^\s.,;:!?][^.,;:!?\n]*?)(?=[.,;:!?\n]|$| and )"
     rf"|(?P<y>{_QUOTE}|{_CAPITALIZED}|#))"
@@ -233,11 +236,13 @@ STARTING = _pattern(
     rf"(?:the|your) (?:very )?first words?{_MUST_BE}) {_STATED}",
 )
 ENDING = _pattern(
-    r"\b(?:(?:end(?:ing|s)?|finish(?:ing|es)?|clos(?:e|ing|es)|conclud(?:e|ing|es)|sign(?: off)?) ",
-    rf"{_REPLY}(?:off )?(?:at the (?:very )?end )?(?:with|by saying|by writing|as|on|in)|",
+    r"\b(?:(?:end(?:ing|s)?|finish(?:ing|es)?|clos(?:e|ing|es)|conclud(?:e|ing|es)) ",
+    rf"{_REPLY}(?:off )?(?:with|by saying|by writing)|sign(?: off)? {_REPLY}(?:at the (?:very )?end )?(?:with|as)|",
     rf"(?:the|your) (?:very )?last words?{_MUST_BE}|let the last words? be) ",
     rf"(?:an? (?P<mark>question mark|exclamation (?:mark|point)|full stop|period)|{_STATED})",
 )
+# What a beginning or an end is said of, where not of the reply: "fruits that begin with A", "words ending in S".
+OF_THE_REPLY = _pattern(rf"(?:^|[,;:]|\b(?:and|then|but|also|please|to|must|should|has|it|you|{_TEXT}))\W*$")
 _USING = r"(?:us(?:e|ing)|say(?:ing)?|mention(?:ing)?|writ(?:e|ing)|includ(?:e|ing))"
 WITHOUT = _pattern(
     rf"\b(?:without|never|don['\u2019]t|do not|avoid|not|leav(?:e|ing) out)(?: ever)?(?: {_USING})?(?: any of)? ",
@@ -248,7 +253,7 @@ WITHOUT = _pattern(
 HOLDING = _pattern(
     rf"\b(?:(?:in which|where) the words? (?P<y>{_LISTED}) (?:appears?|occurs?)|",
     rf"(?:{_USING}|contain(?:ing|s)?|with|work(?:ing)? in|has|have)(?: both)?(?: all)?(?: of)? ",
-    rf"the (?:words?|phrases?|terms?|names?)(?: |: )(?P<x>{_LISTED}))",
+    rf"the (?:words?|phrases?|terms?)(?: |: )(?P<x>{_LISTED}))",
     rf"(?: (?:exactly |at least )?(?:(?P<twice>twice)|(?P<n>{_NUMBER}) times))?",
 )
 _NO = (
