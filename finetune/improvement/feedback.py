@@ -14,7 +14,7 @@ from finetune.dataset.duplicates import deduplicate
 from finetune.dataset.privacy import PiiReport, Scrubber
 from finetune.dataset.records import DECIDED
 from finetune.errors import TooLittleFeedback
-from finetune.evaluation.answer_metrics import abstains, declines
+from finetune.evaluation.answer_metrics import declines, only_holds_back
 from finetune.suites.own import items_of
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def overturns(example: Example) -> bool:
     if example.rejected is None:
         return False
     old, wanted = (str(message.get("content") or "") for message in (example.rejected, example.messages[-1]))
-    return declines(old) and not declines(wanted) and not abstains(wanted)
+    return declines(old) and not only_holds_back(wanted)
 
 
 def sources(
