@@ -11,35 +11,40 @@ added. All is read off the text: where two readings are possible, nothing is don
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from operator import ge, gt, le, lt
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from agent.models.argument_schema import is_composed, lists_values, not_null
+from agent.models.copied_texts import write_copies
 from agent.models.described_values import described_values, repeats_description
-from agent.models.literal_days import form_of_days, write_days
+from agent.models.literal_days import add_day, form_of_days, write_days
+from agent.models.literal_numbers import (
+    leftover_number,
+    number_for,
+    numbers_within,
+    part_numbers,
+    place_numbers,
+)
 from agent.models.number_lists import write_number_lists
-from agent.models.said import Said, same_amount
-from agent.models.text_values import STEM, numbers_in, plain, words_of
+from agent.models.said import Said
+from agent.models.text_lists import write_text_lists
+from agent.models.text_values import STEM, is_amount, plain, words_of
 
 _CODE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z]{2})?")  # of a language, a country, a currency
 _CODED = frozenset({"language", "languages", "lang", "locale", "country", "currency", "source", "target"})
 _OF_DAYS = frozenset({"year", "month", "day"})
-_LARGEST = 1e300  # greater whole numbers are no floats
-_EXACT = 2.0**53  # the last whole number up to which all are exact
 _WAYS = frozenset({"sort", "order", "status", "format", "category"})  # told by words that are said for other reasons
 _TRUTHS = frozenset({"true", "false", "yes", "no"})
 _FREE = frozenset(
     "text message body content note description comment caption query question prompt phrase sentence title task word "
     "words keyword keywords input string data subject find replace reminder song lyrics label term".split()
 )
+_LEADING = frozenset("a an the my your his her its our their".split())  # words that a value only begins with
 _BOUND = frozenset({"const", "pattern", "minLength", "maxLength", "format"})
 _RULING_OUT = frozenset("exclude excluded excludes excluding except without not ignore ignored avoid skip omit".split())
 _AROUND = 2  # words at most around an example that are taken for the model's: "the Hindu religion"
 _NAMING = 4  # words at most of a name with "the"
 _FEW = 12  # smaller numbers are said of many things
-_FIRST_YEAR = 1000  # "30 years" is no year
-_BOUNDS = {"minimum": ge, "maximum": le, "exclusiveMinimum": gt, "exclusiveMaximum": lt}
-_COMPOSED = ("$ref", "anyOf", "oneOf", "allOf")
 
 
 def literal(
@@ -64,17 +69,15 @@ def literal(
     found = _given(arguments, schema, said)
     _name_things(found, schema, said)
     write_days(found, schema, said)
-    _part_numbers(found, schema, said)
+    part_numbers(found, schema, said)
+    write_copies(found, schema, said.text)
     if asked is None:
         return found
+    place_numbers(found, schema, asked)
     _write_described(found, schema, asked)
     write_number_lists(found, schema, asked.number_lists, asked.writes)
+    write_text_lists(found, schema, asked.list_like)
     return _completed(found, schema, asked, elsewhere)
-
-
-def is_composed(schema: Mapping[str, Any]) -> bool:
-    """Whether a schema of arguments is put together from others, so that it does not itself say what is required."""
-    return not schema.keys().isdisjoint(_COMPOSED)
 
 
 def _given(arguments: Mapping[str, Any], schema: Mapping[str, Any], said: Said) -> dict[str, Any]:
@@ -110,20 +113,14 @@ def is_given(said: Said, name: str, value: Any, schema: Any) -> bool:
         items = schema.get("items", {})
         return not value or any(is_given(said, name, item, items) for item in value)
     if isinstance(value, str):
-        if repeats_description(value, schema) and not said.count(value):
+        if value in _LEADING or (repeats_description(value, schema) and not said.count(value)):
             return False
         coded = _CODE.fullmatch(value) and (not _CODED.isdisjoint(words_of(name)) or _lists_codes(schema))
-        return bool(coded) or (said.holds_choice(value) if _lists(schema) else said.holds_text(value))
-    if not _is_number(value):
+        return bool(coded) or (said.holds_choice(value) if lists_values(schema) else said.holds_text(value))
+    if not is_amount(value):
         return True
     part_of_day = any(value in parts for parts in said.parts_of_days) and not _OF_DAYS.isdisjoint(words_of(name))
     return part_of_day or said.holds_number(abs(value))
-
-
-def _lists(schema: Mapping[str, Any]) -> bool:
-    """Whether a schema names the values there are."""
-    inner = [one for key in ("anyOf", "oneOf", "allOf") for one in _several(schema.get(key))]
-    return bool(schema.get("enum")) or any(isinstance(one, Mapping) and _lists(one) for one in inner)
 
 
 def _lists_codes(schema: Mapping[str, Any]) -> bool:
@@ -136,7 +133,7 @@ def _name_things(arguments: dict[str, Any], schema: Mapping[str, Any], said: Sai
     known = schema.get("properties") or {}
     for name, value in arguments.items():
         told = known.get(name)
-        bound = isinstance(told, Mapping) and (_lists(told) or not _BOUND.isdisjoint(told))
+        bound = isinstance(told, Mapping) and (lists_values(told) or not _BOUND.isdisjoint(told))
         if bound or not isinstance(value, str) or not _FREE.isdisjoint(words_of(name)) or said.quotes(value):
             continue
         bare = value.removeprefix("the ").lstrip()
@@ -154,11 +151,11 @@ def _taken(said: Said, name: str, value: Any, others: Mapping[str, Any], require
             isinstance(one, str) and plain(one) == plain(value) for other, one in others.items() if other in required
         )
         return same and bool(value.strip()) and said.count(value) == 1
-    if not _is_number(value) or said.spells_numbers or said.shares:
+    if not is_amount(value) or said.spells_numbers or said.shares:
         return False
     words = {*words_of(name)}
     apart = [one for other, one in others.items() if words.isdisjoint(words_of(other))]
-    used: int = sum(number == value for one in apart if not isinstance(one, str) for number in _numbers(one))
+    used: int = sum(number == value for one in apart if not isinstance(one, str) for number in numbers_within(one))
     return 0 < said.count(float(abs(value))) <= used
 
 
@@ -189,17 +186,6 @@ def _is_slip(value: str, meant: str, asked: Said) -> bool:
     return f" {whole} " in f" {short} " and len(more) <= _AROUND and not any(map(asked.holds_word, more))
 
 
-def _part_numbers(arguments: dict[str, Any], schema: Mapping[str, Any], said: Said) -> None:
-    """A number that was said once and stands for two arguments: one of them gets the number beside its name."""
-    numeric = [name for name, value in arguments.items() if _is_number(value)]
-    for name in numeric:
-        uses = sum(arguments[other] == arguments[name] for other in numeric)
-        if uses > max(1, said.count(float(abs(arguments[name])))):
-            left = {other: value for other, value in arguments.items() if other != name}
-            if (own := _number_for(name, schema, left, said)) is not None:
-                arguments[name] = own
-
-
 def _completed(
     arguments: Mapping[str, Any], schema: Mapping[str, Any], asked: Said, elsewhere: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
@@ -210,10 +196,13 @@ def _completed(
         if name in found or name in (schema.get("required") or ()) or not isinstance(argument, Mapping):
             continue
         choice = _choice_for(name, argument, found | there, asked)
-        value = _number_for(name, schema, found | there, asked) if choice is None else choice
+        value = number_for(name, schema, found | there, asked) if choice is None else choice
         value = _labelled_for(name, argument, found | there, asked) if value is None else value
         if value is not None:
             found[name] = value
+    if left := leftover_number(found, schema, there, asked):
+        found[left[0]] = left[1]
+    add_day(found, schema, asked, elsewhere)
     return {name: found[name] for name in dict.fromkeys([*known, *arguments]) if name in found}
 
 
@@ -222,7 +211,7 @@ def _choice_for(name: str, argument: Mapping[str, Any], others: Mapping[str, Any
 
     Where several may be given, all that were said, in that order.
     """
-    argument = _alone(argument)
+    argument = not_null(argument)
     if not (_WAYS | _RULING_OUT).isdisjoint(words_of(name)):
         return None
     if argument.get("type") == "array":
@@ -246,63 +235,17 @@ def _choice_for(name: str, argument: Mapping[str, Any], others: Mapping[str, Any
 
 def _labelled_for(name: str, argument: Mapping[str, Any], others: Mapping[str, Any], asked: Said) -> str | None:
     """The text that was said behind an argument's name and a colon, and stands for nothing else."""
-    alone = _alone(argument)
-    if alone.get("type") != "string" or _lists(argument) or form_of_days(argument) or not _BOUND.isdisjoint(alone):
+    text = not_null(argument)
+    if text.get("type") != "string" or lists_values(argument) or form_of_days(argument) or not _BOUND.isdisjoint(text):
         return None
     value = asked.labelled(name)
     return None if not value or any(_stands_in(value, other, said) for other, said in others.items()) else value
 
 
-def _alone(argument: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What an argument is where it is not null."""
-    kinds = argument.get("type")
-    if isinstance(kinds, list):
-        left = [kind for kind in kinds if kind != "null"]
-        return {**argument, "type": left[0] if len(left) == 1 else left}
-    for key in ("anyOf", "oneOf"):
-        several = [one for one in _several(argument.get(key)) if one != {"type": "null"}]
-        if len(several) == 1 and isinstance(several[0], Mapping):
-            return dict(several[0])
-    return argument
-
-
-def _several(value: Any) -> Sequence[Any]:
-    """A list in a schema; none where something else stands, as a tool of others may have it."""
-    return value if isinstance(value, list | tuple) else ()
-
-
 def _names(asked: Said, value: Any) -> bool:
     if isinstance(value, str):
         return asked.names(value)
-    return _is_number(value) and value > _FEW and value in asked.numbers
-
-
-def _number_for(name: str, schema: Mapping[str, Any], others: Mapping[str, Any], asked: Said) -> float | None:
-    """The one number beside which the name of an argument was said, and that stands for nothing else."""
-    known = schema.get("properties") or {}
-    argument = _alone(known[name]) if isinstance(known.get(name), Mapping) else {}
-    if argument.get("type") not in ("integer", "number"):
-        return None
-    taken = [number for other in others.values() for number in _numbers(other)]
-    words = [word for other in others.values() if isinstance(other, str) for word in words_of(other)]
-    words += [word for other in known if other != name for word in words_of(other)]  # "min_price" beside "max_price"
-    found = {
-        number
-        for number in asked.numbers_beside(name, argument["type"] == "integer", words)
-        if not any(same_amount(number, other) for other in taken)
-    }
-    if len(found) != 1 or not _fits(number := found.pop(), name, argument):
-        return None
-    return int(number) if number.is_integer() else number
-
-
-def _fits(number: float, name: str, argument: Mapping[str, Any]) -> bool:
-    """Whether a number may be the value of an argument."""
-    if number > _EXACT or ("year" in words_of(name) and number < _FIRST_YEAR):
-        return False
-    listed = not argument.get("enum") or number in _several(argument["enum"])
-    bounds = [(keeps, argument[bound]) for bound, keeps in _BOUNDS.items() if _is_number(argument.get(bound))]
-    return listed and all(keeps(number, bound) for keeps, bound in bounds)
+    return is_amount(value) and value > _FEW and value in asked.numbers
 
 
 def _stands_in(value: Any, name: str, other: Any) -> bool:
@@ -310,21 +253,4 @@ def _stands_in(value: Any, name: str, other: Any) -> bool:
     if isinstance(value, str):
         words = f"{name} {other}" if isinstance(other, str) else name
         return Said(" ".join(words_of(words))).names(value)
-    return value in _numbers(other)
-
-
-def _numbers(value: Any) -> Iterator[float]:
-    """All numbers within a value."""
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _numbers(item)
-    elif isinstance(value, str):
-        yield from numbers_in(value)
-    elif _is_number(value):
-        yield float(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
+    return value in numbers_within(other)

@@ -13,6 +13,7 @@ from agent.models.text_values import days_in, is_day, plain
 _FORM = re.compile(r"\b(?:YYYY([-/.])MM\1DD|DD([-/.])MM\2YYYY|MM([-/.])DD\3YYYY)\b(?![ T]*HH)", re.IGNORECASE)
 _IN_PART = re.compile(r"\d{4}[-/.]\d")  # a month, which may be asked for as well
 _ISO = "YYYY-MM-DD"
+_FORMS = [form.replace("-", sign) for form in ("DD-MM-YYYY", "MM-DD-YYYY", _ISO) for sign in "-/."]
 
 
 def write_days(arguments: dict[str, Any], schema: Mapping[str, Any], said: Said) -> None:
@@ -50,6 +51,27 @@ def write_days(arguments: dict[str, Any], schema: Mapping[str, Any], said: Said)
         _name_once(arguments, forms, optional)
 
 
+def add_day(
+    arguments: dict[str, Any], schema: Mapping[str, Any], asked: Said, elsewhere: Collection[Mapping[str, Any]] = ()
+) -> None:
+    """The one day that was said, and that no argument has, for the one argument that is left for a day.
+
+    Args:
+        arguments: of a call, by name; changed in place.
+        schema: JSON Schema of them all.
+        asked: the request.
+        elsewhere: the arguments of other calls: the day may stand there.
+    """
+    known = (schema.get("properties") or {}).items()
+    left = {name: form for name, argument in known if name not in arguments and (form := form_of_days(argument))}
+    if len(left) != 1 or not len(asked.dates) == len(asked.parts_of_days) == 1:
+        return
+    name, form = left.popitem()
+    texts = [value for one in (arguments, *elsewhere) for value in one.values() if isinstance(value, str)]
+    if not any(asked.dates[0] in _days_of(text) for text in texts):
+        arguments[name] = _written(form, asked.dates[0])
+
+
 def form_of_days(argument: Any) -> str:
     """The form in which an argument wants a day, such as "DD/MM/YYYY"; empty where it says none.
 
@@ -67,6 +89,11 @@ def _name_once(arguments: dict[str, Any], forms: Mapping[str, str], optional: Co
     for name in [name for name in reversed(arguments) if name in optional]:
         if any(arguments[other] == arguments[name] for other in forms if other != name and other in arguments):
             del arguments[name]
+
+
+def _days_of(text: str) -> list[date | None]:
+    """The days that a text may mean, in whatever form."""
+    return [*days_in(plain(text)), *(_read(form, text) for form in _FORMS)]
 
 
 def _alike(one: date, other: date) -> bool:

@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from agent.models.literal_arguments import is_composed, is_given
+from agent.models.argument_schema import is_composed
+from agent.models.literal_arguments import is_given
 from agent.models.said import Said
 from agent.models.text_values import is_day, numbers_in, parts_of, plain, words_of
 

@@ -9,15 +9,28 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from functools import cached_property
+from typing import Any
 
 from agent.models import text_values
 from agent.models.number_lists import number_lists
-from agent.models.text_values import STEM, abbreviates, month_of, numbers_in, parts_of, plain, rounded, words_of
+from agent.models.text_lists import said_list
+from agent.models.text_values import (
+    STEM,
+    abbreviates,
+    is_amount,
+    month_of,
+    numbers_in,
+    parts_of,
+    plain,
+    rounded,
+    words_of,
+)
 
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
+_POINTED = re.compile(r"\b([ap])\.\s?m\b\.?")
 _AFTERNOON = re.compile(r"(?<!\d)(\d\d?)(?::\d\d)?\s*p\.?m\b")
 _TIME = re.compile(r"(\d?\d):\d\d(?::\d\d)?")
 _UNNAMED = re.compile(r"[A-Z]{2,3}|[A-Z][a-z]+/[A-Z]\w+")  # JPY, Asia/Tokyo
@@ -60,7 +73,7 @@ _SPAN = re.compile(
 _SCALES = (1, 0.01, 1e3, 1e6, 1e9, 60, 3600)  # "5 %" may be 0.05, "2 million" 2000000, an hour 60 or 3600
 _PREFIXES = (1e-12, 1e-9, 1e-6, 1e-3, 1e-2, 1e2, 1e3, 1e6, 1e9)  # of units; a tenth or ten times is a slip
 # What makes a number a part of something, or negative: 555-1234, 5-10, 8:30, 3 pm.
-_JOINTS = frozenset(("-", "\u2013", "\u2212", ":", "/", "am", "pm"))
+_JOINTS = frozenset(("-", "\u2013", "\u2212", ":", "/", "^", "x10", "am", "pm"))
 _RULED_OUT = (
     r"\b(?:not|no|never|but|except|without|avoid|besides|neither|nor|instead of|rather than|other than|\w*n['\u2019]t)"
     r"\b(?:\W+\w+){0,3}?\W+"
@@ -73,6 +86,9 @@ _SIFTING = frozenset(
 _SOME = re.compile(rf"\b(?:first|last|top|bottom)\s+(?:\d+|{'|'.join(_COUNTED)})\b")  # "the first three of"
 # Quoted, or up to a stop or the next label.
 _LABELLED = r"(?:\"([^\"\n]+)\"|'([^'\n]+)'|((?:(?!\s\w+\s?[:=]\s)[^,;.?!\n]|[,.?!](?=\w))+))"
+_SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|\n+")
+_IN_PERCENT = frozenset("rate percent percentage interest return yield discount level confidence tip tax vat".split())
+_SHORTENED = {"yrs": "years", "yr": "year", "hrs": "hours", "hr": "hour", "mins": "minutes"}
 _BEFORE, _AFTER = 3, 2  # pieces beside a number that may say what it is
 
 
@@ -81,11 +97,14 @@ class Said:
 
     Args:
         text: a request, or a whole conversation.
+
+    Attributes:
+        text: as it was given.
     """
 
     def __init__(self, text: str) -> None:
-        self._written = text
-        self._text = _OWNED.sub(" ", plain(text))
+        self.text = text
+        self._plain = _OWNED.sub(" ", plain(text))
         self._capitals = [letters.lower() for letters in _CAPITALS.findall(text)]
 
     def holds_text(self, value: str) -> bool:
@@ -118,28 +137,28 @@ class Said:
     def touches(self, name: str) -> bool:
         """Whether a word of a name was said, be it within another ("unlock" of "locked"), or none of it can be."""
         stems = [word[:STEM] for word in words_of(name) if len(word) >= STEM - 1]
-        return not stems or any(stem in self._text for stem in stems)
+        return not stems or any(stem in self._plain for stem in stems)
 
     def names(self, value: str) -> bool:
         """Whether all words of the value were said, all but their endings, and not to rule it out."""
         words = parts_of(value)
         if not words_of(value) or len(words[0]) == 1 or not all(map(self._holds_whole, words)):
             return False
-        return re.search(rf"{_RULED_OUT}{words[0]}", self._text) is None
+        return re.search(rf"{_RULED_OUT}{words[0]}", self._plain) is None
 
     def place_of(self, value: str) -> int:
         """Where the first word of a value stands, in some form; -1 where it does not."""
         word = parts_of(value)[0]
-        return self._text.find(word[: STEM + 1] if len(word) > STEM else word)
+        return self._plain.find(word[: STEM + 1] if len(word) > STEM else word)
 
     def quotes(self, value: str) -> bool:
         """Whether a value stands between quotation marks."""
         found = re.escape(value)
-        return re.search(rf"[\"'\u201c\u2018\u00ab]\s?{found}\s?[\"'\u201d\u2019\u00bb]", self._written) is not None
+        return re.search(rf"[\"'\u201c\u2018\u00ab]\s?{found}\s?[\"'\u201d\u2019\u00bb]", self.text) is not None
 
     def only_in_names(self, word: str) -> bool:
         """Whether a word was said, but nowhere except at the end of a name: the city of "New York City"."""
-        names = re.findall(rf"\b[A-Z][\w.'-]*\s+{re.escape(word.capitalize())}\b", self._written)
+        names = re.findall(rf"\b[A-Z][\w.'-]*\s+{re.escape(word.capitalize())}\b", self.text)
         return word.islower() and 0 < len(names) == self.count(word)
 
     def holds_word(self, word: str) -> bool:
@@ -147,7 +166,7 @@ class Said:
         if word.isdecimal():
             return self.holds_number(float(word)) or word in self.words
         if not word.isascii():
-            return word in self._text  # some scripts write no spaces
+            return word in self._plain  # some scripts write no spaces
         if len(word) < STEM:
             return not self.words.isdisjoint((word, f"{word}s"))
         meant = not self.words.isdisjoint(_MEANT.get(word, ()))
@@ -162,7 +181,7 @@ class Said:
         if self.tells_days or day.year in self._numbers:  # "in 2023", "March 2024"
             return True
         months = {month_of(word) for word in self.words} - {None}
-        if not months and re.search(rf"\b{day.day}(?:st|nd|rd|th)\b", self._text):
+        if not months and re.search(rf"\b{day.day}(?:st|nd|rd|th)\b", self._plain):
             return True
         known = self._numbers.union(*self.parts_of_days)
         return (day.month in months or day.month in known) and (day.day in known or self.spells_numbers)
@@ -171,11 +190,11 @@ class Said:
         """Whether the digits of a number stand somewhere, be it within a word, as in 8d20, or for another unit."""
         if any(math.isclose(abs(value), abs(number) * scale) for number in self.numbers for scale in _PREFIXES):
             return True
-        return re.search(rf"(?<![\d.:,/-]){re.escape(f'{abs(value):.15g}')}(?![.:,/-]?\d)", self._text) is not None
+        return re.search(rf"(?<![\d.:,/-]){re.escape(f'{abs(value):.15g}')}(?![.:,/-]?\d)", self._plain) is not None
 
     def writes(self, number: float) -> bool:
         """Whether a number stands somewhere in these very digits or as one word, whatever it is a part of."""
-        digits = {float(found) for found in re.findall(r"\d+(?:\.\d+)?", self._written)}
+        digits = {float(found) for found in re.findall(r"\d+(?:\.\d+)?", self.text)}
         return abs(number) in digits or any(_BY_WORD.get(word) == number for word in self.words)
 
     def holds_initials(self, value: str) -> bool:
@@ -189,28 +208,28 @@ class Said:
         """Whether a longer value was said, be it with other spaces and signs: an ISBN, the number of a phone."""
         letters = re.findall(r"[^\W_]", plain(value))
         spaced = r"[\W_]*".join(letters)
-        return len(letters) >= STEM and re.search(rf"(?<!\w){spaced}(?!\w)", self._text) is not None
+        return len(letters) >= STEM and re.search(rf"(?<!\w){spaced}(?!\w)", self._plain) is not None
 
     @cached_property
     def is_foreign(self) -> bool:
         """Whether some of it is in another script, whose words have other forms in values."""
-        letters = {letter for letter in self._text if letter.isalpha() and not letter.isascii() and letter != "\u03bc"}
+        letters = {letter for letter in self._plain if letter.isalpha() and not letter.isascii() and letter != "\u03bc"}
         return any(not unicodedata.name(letter, "LATIN").startswith("LATIN") for letter in letters)
 
     @cached_property
     def words(self) -> frozenset[str]:
         """All words, without capitals and accents."""
-        return frozenset(text_values.words_in(self._text))
+        return frozenset(text_values.words_in(self._plain))
 
     @cached_property
     def numbers(self) -> tuple[float, ...]:
         """The numbers in digits, in order, without those that are a part of a day."""
-        return tuple(numbers_in(self._text))
+        return tuple(numbers_in(self._plain))
 
     def count(self, value: str | float) -> int:
         """How often a text or a number was said, a number in digits and outside of days."""
         if isinstance(value, str):
-            return len(self._verbatim(value).findall(self._text))
+            return len(self._verbatim(value).findall(self._plain))
         return sum(any(math.isclose(number * scale, value) for scale in _SCALES) for number in self.numbers)
 
     @cached_property
@@ -226,7 +245,7 @@ class Said:
     @cached_property
     def spells_numbers(self) -> bool:
         """Whether numbers are put together from words."""
-        return _SPELLED.search(self._text) is not None
+        return _SPELLED.search(self._plain) is not None
 
     @cached_property
     def tells_times(self) -> bool:
@@ -237,31 +256,38 @@ class Said:
     @cached_property
     def names_spans(self) -> bool:
         """Whether a span of time is named without a number, which may be any: "for an hour"."""
-        return _SPAN.search(self._text) is not None
+        return _SPAN.search(self._plain) is not None
 
     @cached_property
     def dates(self) -> tuple[date, ...]:
         """The days that are written out whole, in order."""
-        return tuple(text_values.days_in(self._text))
+        return tuple(text_values.days_in(self._plain))
 
     @cached_property
     def number_lists(self) -> list[list[float]]:
         """The lists of numbers; none where a part of one may be meant."""
-        sifted = not self.words.isdisjoint(_SIFTING) or _SOME.search(self._text)
-        return [] if sifted else number_lists(self._written)
+        return [] if self._is_sifted else number_lists(self.text)
+
+    def list_like(self, copied: Sequence[Any]) -> list[str] | None:
+        """The one list of words that another is a copy of; none where a part of one may be meant."""
+        return None if self._is_sifted else said_list(copied, self.text)
+
+    @cached_property
+    def _is_sifted(self) -> bool:
+        return not self.words.isdisjoint(_SIFTING) or _SOME.search(self._plain) is not None
 
     def labelled(self, name: str) -> str:
         """What stands behind the name of an argument and a colon, up to a stop: "reason: choir practice"."""
         label = r"[\s_-]+".join(map(re.escape, parts_of(name)))
         before = r"(?<!\w)(?<!another )(?<!last )(?<!next )(?<!first )"
         labelled = rf"{before}{label}\s?[:=][ \t]*{_LABELLED}"
-        match = re.search(labelled, self._written, re.IGNORECASE) if label else None
+        match = re.search(labelled, self.text, re.IGNORECASE) if label else None
         return next(filter(None, match.groups()), "").strip() if match else ""
 
     @cached_property
     def parts_of_days(self) -> tuple[frozenset[float], ...]:
         """The numbers that each day is written with, be it written in part."""
-        return tuple(map(frozenset, text_values.parts_of_days(self._text)))
+        return tuple(map(frozenset, text_values.parts_of_days(self._plain)))
 
     def numbers_beside(self, name: str, whole: bool = False, others: Collection[str] = ()) -> list[float]:
         """The numbers beside which a word of an argument's name stands: "floor 8", "within 6 km"; none below zero.
@@ -272,6 +298,7 @@ class Said:
             others: words that stand for something else.
         """
         parts = [part for part in words_of(name) if part not in others]
+        parts = [*["percent"] * (not _IN_PERCENT.isdisjoint(parts)), *parts]
         stems = {part[:STEM] for part in parts if len(part) >= STEM and part not in _COUNTING}
         unit = parts[-1] if parts and 1 < len(parts[-1]) < STEM else None
         return [
@@ -281,22 +308,51 @@ class Said:
             if any(word[:STEM] in stems or word == unit for word in beside)
         ]
 
+    def numbers_near(self, values: Iterable[Any], whole: bool = False) -> list[float]:
+        """The numbers of those sentences in which one of the values was said; none below zero, of a time or a day.
+
+        Args:
+            values: texts, numbers and lists of them.
+            whole: only integers.
+        """
+        listed = [one for value in values for one in (value if isinstance(value, list) else [value])]
+        known = [one for one in listed if (one if isinstance(one, str) else is_amount(one))]
+        return [
+            float(number)
+            for sentence in self._sentences
+            if any(map(sentence.count, known))
+            for number, _ in sentence._surroundings
+            if not (whole and "." in number)
+        ]
+
+    def in_one_sentence(self, one: float, other: float) -> bool:
+        """Whether two numbers were said in one sentence."""
+        return any(sentence.count(one) and sentence.count(other) for sentence in self._sentences)
+
+    def negates(self, number: float) -> bool:
+        """Whether a number was said with a minus, and never without one."""
+        digits = re.escape(f"{abs(number):.15g}")
+        alone = rf"(?<![\w.,]){digits}(?!\w|[.,]\d)"
+        signed = re.findall(rf"(?<![\w.)\]%])(?<![\d)\]%]\s)[-\u2212]{alone}", self._plain)
+        return 0 < len(signed) == len(re.findall(alone, self._plain))
+
+    @cached_property
+    def _sentences(self) -> list[Said]:
+        return [Said(sentence) for sentence in _SENTENCE_END.split(self.text) if sentence.strip()]
+
     @cached_property
     def _surroundings(self) -> list[tuple[str, list[str]]]:
         """Every number in digits with the words beside it."""
-        pieces = text_values.pieces_in(self._text)
+        pieces = [_SHORTENED.get(piece, piece) for piece in text_values.pieces_in(_POINTED.sub(r"\1m", self._plain))]
         return [
-            (
-                piece,
-                [*_until_stop(pieces[max(0, at - _BEFORE) : at][::-1]), *_until_stop(pieces[at + 1 : at + 1 + _AFTER])],
-            )
+            (piece, _words_beside(pieces, at))
             for at, piece in enumerate(pieces)
             if text_values.is_number(piece) and _JOINTS.isdisjoint(pieces[max(0, at - 1) : at + 2])
         ]
 
     def _holds_verbatim(self, value: str) -> bool:
         """Whether the value was said as it is, such as a code whose letters and digits make no words."""
-        return bool(value.strip()) and self._verbatim(value).search(self._text) is not None
+        return bool(value.strip()) and self._verbatim(value).search(self._plain) is not None
 
     def _verbatim(self, value: str) -> re.Pattern[str]:
         found = re.escape(plain(value).strip())
@@ -315,8 +371,8 @@ class Said:
 
     @cached_property
     def _numbers(self) -> frozenset[float]:
-        found = [*self.numbers, *numbers_in(_DECIMAL_COMMA.sub(".", self._text))]
-        found += [float(hour) + 12 for hour in _AFTERNOON.findall(self._text)]
+        found = [*self.numbers, *numbers_in(_DECIMAL_COMMA.sub(".", self._plain))]
+        found += [float(hour) + 12 for hour in _AFTERNOON.findall(self._plain)]
         found += [number for word, number in _BY_WORD.items() if word in self.words]
         return frozenset(rounded(number * scale) for number in found for scale in _SCALES)
 
@@ -325,6 +381,12 @@ def same_amount(one: float, other: float) -> bool:
     """Whether two numbers may be one, said in two scales: 5 (%) and 0.05, 30 (minutes) and 0.5 (hours)."""
     ratios = (*_SCALES, 1 / 60, 1 / 3600)
     return any(math.isclose(one * ratio, other) for ratio in ratios)
+
+
+def _words_beside(pieces: Sequence[str], at: int) -> list[str]:
+    """The words before and after a number that may say what it is."""
+    before, after = pieces[max(0, at - _BEFORE) : at][::-1], pieces[at + 1 : at + 1 + _AFTER]
+    return [*_until_stop(before), *(["percent"] if after[:1] == ["%"] else _until_stop(after))]
 
 
 def _until_stop(pieces: Sequence[str]) -> list[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import date
+from typing import TypeGuard
 
+_LARGEST = 1e300  # greater whole numbers are no floats
 STEM = 4  # letters by which two forms of a word are known as one
 _WORD = re.compile(r"[^\W_]+")
 _NAME_PARTS = re.compile(r"[_\W]+|(?<=[a-z0-9])(?=[A-Z])")
@@ -70,6 +72,11 @@ def numbers_in(text: str) -> list[float]:
 def is_number(piece: str) -> bool:
     """Whether a piece of a text is a number in digits."""
     return _NUMBER.fullmatch(piece) is not None
+
+
+def is_amount(value: object) -> TypeGuard[float]:
+    """Whether a value is a number that can be compared with those of a text."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def rounded(number: float) -> float:

@@ -87,7 +87,7 @@ def test_an_example_that_stands_for_something_else_is_not_added() -> None:
         ("Hindu temples", FAITH, "The lotus of Hindu temples", "Hindu temples"),  # the example was not said
         ("the city of Rome", PLACE, "Look in the city of Rome", "city of Rome"),  # said in so many words
         ("Rome", PLACE, "Look in Rome, in the city", "Rome"),
-        ("hinduism", FAITH, "The lotus in Hinduism", "hinduism"),  # capitals are no matter
+        ("hinduism", FAITH, "The lotus in Hinduism", "Hinduism"),
     ],
 )
 def test_a_value_that_slipped_becomes_the_example_that_was_said(

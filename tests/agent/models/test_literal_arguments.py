@@ -38,6 +38,7 @@ NUMBER, TEXT = {"type": "number"}, {"type": "string"}
         ("Data usage since March 4, 2025", "2025-03-05"),
         ("A perm on 8 August 2025", "10:00"),
         ("Hire a lift from 2026-05-29.", 2026),
+        ("Book a cut at 2:30 pm; my hair is long.", "my"),
     ],
 )
 def test_a_value_that_nobody_gave_is_left_out(request_, value):
@@ -47,7 +48,6 @@ def test_a_value_that_nobody_gave_is_left_out(request_, value):
 @pytest.mark.parametrize(
     ("request_", "value"),
     [
-        ("How is the weather in Gibsland?", "gibsland"),
         ("Is it raining there?", "rainy"),
         ("the length of the line, in kilometers", "km"),
         ("at half past eight in the evening", "20:30"),
@@ -473,3 +473,26 @@ def test_a_day_stands_where_it_was_said(request_, value, expected):
 )
 def test_the_stays_where_it_is_a_part_of_the_value(request_, name, value, schema):
     assert written(request_, {name: value}, required=(name,), **{name: schema}) == {name: value}
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        ("waitlist Little Hanoi, 7 people, November 30, 2024", {"day": "30/11/2024"}),
+        ("waitlist Little Hanoi on November 30 or December 1, 2024", {}),
+        ("waitlist Little Hanoi, November 30", {}),  # of which year?
+        ("waitlist Little Hanoi", {}),
+    ],
+)
+def test_the_day_that_is_left_is_for_the_argument_that_is(request_, expected):
+    day = {**TEXT, "description": "DD/MM/YYYY"}
+    call = {"name": "Little Hanoi"}
+    assert written(request_, call, ["name"], name=TEXT, day=day) == call | expected
+
+
+def test_a_day_that_was_given_or_may_be_either_of_two_is_not_left():
+    day = {**TEXT, "description": "DD/MM/YYYY"}
+    said = "a table on November 30, 2024"
+    assert written(said, {"first": "30/11/2024"}, first=day, last=day) == {"first": "30/11/2024"}
+    assert written(said, {"note": "on November 30, 2024"}, note=TEXT, day=day) == {"note": "on November 30, 2024"}
+    assert written(said, {}, first=day, last=day) == {}
