@@ -75,6 +75,8 @@ class _Reader:
         """The request without the forms that can be left out."""
         left = "".join(_without(self._text, *span, self._cuts) for span in self._clauses())
         left = re.sub(r"(?:\s|,)+([.,;:!?])", r"\1", re.sub(r"[ \t]{2,}", " ", left)).strip(" ,;")
+        aim = words.AIM.match(left)
+        left = left[aim.end() :] if aim and not words.AIM.match(self._text) else left
         return left[:1].upper() + left[1:] if _has_content(left) else self._text
 
     def _json(self) -> bool:

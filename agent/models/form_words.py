@@ -85,7 +85,13 @@ _BARE = (
 )
 _ASIDE = r"(?:(?:in|with|using|within|at|as|for|without) [^,.:;?!\n]{2,40}, *)?"  # "In two sentences, tell me"
 INSTRUCTION = _pattern(rf"{_LEAD}{_ASIDE}{_LEAD}(?:{_VERBS}|{_BARE})\b")
-QUESTION = _pattern(rf"{_LEAD}(?:what|which|where|how(?! many| much| long)|who|why|when|is|are|does)\b")
+# "How do I write a sentence with five words?" is about such sentences.
+_HOW_TO = (
+    r" (?:do|does|can|could|should|would|must|to)(?: (?:i|you|we|one|people))?"
+    r" (?:write|say|put|form|make|create|compose|build|express)\b"
+)
+QUESTION = _pattern(rf"{_LEAD}(?:what|which|where|how(?! many| much| long|{_HOW_TO})|who|why|when|is|are|does)\b")
+AIM = _pattern(rf"to (?=(?:{_VERBS})\b)")  # what is left of "Use bullet points to explain"
 LEADING = _pattern(r"\W*(?:please )?(?:(?:in|with|using|use|as|within)\s*)?$")
 # What follows a form that a clause begins with: "Two sentences, please.", "One word:", "In one sentence, what", "In two
 # sentences tell me".
