@@ -19,20 +19,23 @@ _OF_ONE_UNIT = re.compile(
 )
 _NUMBER = re.compile(r"[-+\u2212]?(?:\d+(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?", re.IGNORECASE)
 _AFTER_DAY = re.compile(r"\s,\s*$")  # "May 3, 5 and 7" without its day is no list of two
+_BRACKET = "\x00"  # in the place of a list in brackets
 _BRACKETED = re.compile(rf"\[\s*({_NUMBER.pattern}(?:[\s,;]+{_NUMBER.pattern})*)[\s,;]*\]", re.IGNORECASE)
 
 
 def number_lists(text: str) -> list[list[float]]:
-    """The lists of two numbers or more in a text: "[3, 5]", "3, 5 and 8.5", "3 kg, 5 kg and 8.5 kg".
+    """The lists of two numbers or more in a text, in order: "[3, 5]", "3, 5 and 8.5", "3 kg, 5 kg and 8.5 kg".
 
     Args:
         text: a request.
     """
-    found = [match[1] for match in _BRACKETED.finditer(text)]
-    bare = undated(_BRACKETED.sub("|", text))
-    written = (match for pattern in (_PLAIN, _OF_ONE_UNIT) for match in pattern.finditer(bare))
-    found += [match[0] for match in written if not _AFTER_DAY.search(bare, 0, match.start())]
-    lists = (numbers for written in found if len(numbers := _numbers(written)) > 1)
+    text = text.replace(_BRACKET, " ")
+    brackets = [match[1] for match in _BRACKETED.finditer(text)]
+    bare = undated(_BRACKETED.sub(_BRACKET, text))
+    found = [*zip((match.start() for match in re.finditer(_BRACKET, bare)), brackets, strict=True)]
+    matches = [match for pattern in (_PLAIN, _OF_ONE_UNIT) for match in pattern.finditer(bare)]
+    found += [(match.start(), match[0]) for match in matches if not _AFTER_DAY.search(bare, 0, match.start())]
+    lists = (numbers for _, written in sorted(found) if len(numbers := _numbers(written)) > 1)
     return [numbers for numbers in lists if all(map(math.isfinite, numbers))]
 
 
@@ -67,8 +70,36 @@ def write_number_lists(
     shared, meant = _nearest(arguments[name], left)
     twice = len(left) == 1 and arguments[name] in lists  # another's list
     copied = twice or (2 * shared >= len(meant) and not _goes_on(arguments[name], meant, writes))
-    if copied and (known[name]["items"]["type"] == "number" or all(map(float.is_integer, meant))):
-        arguments[name] = [int(number) if number.is_integer() else number for number in meant]
+    if copied and _fits(meant, known[name]):
+        arguments[name] = _as_written(meant)
+
+
+def share_number_lists(
+    calls: Sequence[dict[str, Any]], schema: Mapping[str, Any], lists: Sequence[list[float]]
+) -> None:
+    """Give several calls of one tool the lists that were said, one each and in order.
+
+    Nothing is done where there are not as many lists as calls, where a tool takes two, where no call has a copy of its
+    own list, or where one has another's: then the order may be another.
+
+    Args:
+        calls: the arguments of each, by name; changed in place.
+        schema: JSON Schema of the arguments.
+        lists: those that were said (`number_lists`).
+    """
+    names = [name for name, argument in (schema.get("properties") or {}).items() if _takes_numbers(argument)]
+    if len(names) != 1 or not 1 < len(calls) == len(lists):
+        return
+    copied = [one for call in calls if isinstance(one := call.get(names[0]), list)]
+    if len(copied) < len(calls) or not all(_fits(one, schema["properties"][names[0]]) for one in lists):
+        return
+    pairs = [*zip(copied, lists, strict=True)]
+    strayed = any(one in lists and one != own for one, own in pairs)
+    doubled = any(one in copied[:at] for at, one in enumerate(copied))
+    kept = any(2 * sum(number in one for number in own) >= len(own) for one, own in pairs)
+    if kept and (doubled or not strayed):
+        for call, own in zip(calls, lists, strict=True):
+            call[names[0]] = _as_written(own)
 
 
 def _goes_on(numbers: Sequence[Any], meant: Sequence[float], writes: Callable[[float], bool]) -> bool:
@@ -83,11 +114,19 @@ def _takes_numbers(argument: Any) -> bool:
     return isinstance(items, Mapping) and items.get("type") in ("integer", "number")
 
 
+def _fits(numbers: Sequence[float], argument: Mapping[str, Any]) -> bool:
+    return argument["items"]["type"] == "number" or all(map(float.is_integer, numbers))
+
+
 def _nearest(numbers: Sequence[float], lists: Sequence[list[float]]) -> tuple[int, list[float]]:
     """The list that shares most with the numbers, and how much; 0 where two share as much."""
     ranked = sorted(((sum(number in one for number in numbers), one) for one in lists), reverse=True)
     alike = len(ranked) > 1 and ranked[0][0] == ranked[1][0]
     return (0 if alike else ranked[0][0]), ranked[0][1]
+
+
+def _as_written(numbers: Sequence[float]) -> list[float]:
+    return [int(number) if number.is_integer() else number for number in numbers]
 
 
 def _numbers(written: str) -> list[float]:

@@ -22,6 +22,7 @@ from agent.errors import ConfigError, ModelError
 from agent.models.json_schema import enforceable, only_value
 from agent.models.literal_arguments import literal
 from agent.models.missing_arguments import missing, words_for
+from agent.models.number_lists import share_number_lists
 from agent.models.said import Said
 from agent.models.signatures import signature
 
@@ -191,6 +192,9 @@ class ToolChoice:
     def _literal(self, calls: Sequence[Call], said: Said, asked: Said) -> list[Call]:
         schemas = {tool.name: tool.schema for tool in self.tools}
         times = Counter(name for name, _ in calls)
+        for name, count in times.items():
+            if count > 1:
+                share_number_lists([own for one, own in calls if one == name], schemas[name], asked.number_lists)
         found: list[Call] = []
         for at, (name, arguments) in enumerate(calls):
             alone = asked if times[name] == 1 else None

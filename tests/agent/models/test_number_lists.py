@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent.models.literal_arguments import literal
-from agent.models.number_lists import number_lists
+from agent.models.number_lists import number_lists, share_number_lists
 from agent.models.said import Said
 
 NUMBERS = {"type": "array", "items": {"type": "number"}}
@@ -28,6 +28,8 @@ WHOLE = {"type": "array", "items": {"type": "integer"}}
         ("at 8:30, 9 and on May 3, 2022", []),
         ("pages 10-20, 30-40 of version 1.2.3", []),
         ("in 2021", []),
+        ("5 and 7, then [1, 2]", [[5, 7], [1, 2]]),
+        ("a\x00b [1, 2]", [[1, 2]]),
     ],
 )
 def test_lists_in_a_text(text: str, lists: list[list[float]]) -> None:
@@ -87,3 +89,43 @@ def test_a_list_stays_where_another_reading_is_possible(request_: str, arguments
 )
 def test_a_list_that_was_put_together_stays(request_: str, meant: list[float]) -> None:
     assert written(request_, xs=meant) == {"xs": meant}
+
+
+REQUEST = "Weld 207.8, 111.2 and 14.4 mm with the ceiling arm and [199.6, 75.7] mm with the long arm"
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        [[207.8, 111.2, 14.4], [199.6, 75.7]],
+        [[111.2, 111.2, 14.4], [14.4]],
+        [[207.8, 111.2, 14.4], [207.8, 111.2, 14.4]],  # the first one twice
+    ],
+)
+def test_several_calls_of_a_tool_get_one_list_each_in_order(copied: list[list[float]]) -> None:
+    assert shared(copied) == [[207.8, 111.2, 14.4], [199.6, 75.7]]
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        [[199.6, 75.7], [207.8, 111.2, 14.4]],  # in another order
+        [[1, 2], [3, 4]],  # no copies
+        [[207.8, 111.2]],
+        [[207.8], [111.2], [14.4]],  # a list for each number
+    ],
+)
+def test_lists_of_several_calls_that_are_no_copies_in_order_stay(copied: list[list[float]]) -> None:
+    assert shared(copied) == copied
+
+
+def test_only_lists_that_a_tool_takes_are_shared_among_its_calls() -> None:
+    copied = [[207, 111, 14], [199, 75]]
+    assert shared(copied, xs=WHOLE) == copied
+    assert shared(copied, xs=NUMBERS, ys=NUMBERS) == copied
+
+
+def shared(copied: list[list[float]], **known: Any) -> list[list[float]]:
+    calls: list[dict[str, Any]] = [{"xs": numbers} for numbers in copied]
+    share_number_lists(calls, {"properties": known or {"xs": NUMBERS}}, number_lists(REQUEST))
+    return [call["xs"] for call in calls]
