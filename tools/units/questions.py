@@ -26,13 +26,16 @@ _ONE = rf"{_NUMBER}\s*{_WORD}"
 _TARGET = rf"(?P<target>{_WORD}(?:\s+and\s+{_WORD})?)"
 _TWICE = rf"{_ONE}\s*[*/+-]\s*{_ONE}"
 _LEAD = rf"^\W*?(?:{ASKING}\s*)*"
+_AMOUNT = rf"(?P<value>(?:an?|one)\s+[A-Za-z]+|{_ONE})"
+_HOW_MANY = rf"^\W*how (?:many|much)\s+{_TARGET}"
 _ASKED = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"{_LEAD}(?P<value>{_ONE}(?:\s+{_ONE})?|{_TWICE})\s+(?:in|to|into|as)\s+{_TARGET}$",
         rf"{_LEAD}(?P<value>{_TWICE})(?P<target>)$",
-        rf"^\W*how (?:many|much)\s+{_TARGET}\s+(?:are\s+|is\s+)?(?:there\s+)?(?:in|make)\s+"
-        rf"(?P<value>(?:an?|one)\s+[A-Za-z]+|{_ONE})$",
+        rf"{_HOW_MANY}\s+(?:(?:are\s+|is\s+)?(?:there\s+)?(?:in|make)|is|are|has|equals?)\s+{_AMOUNT}$",
+        rf"{_HOW_MANY}\s+(?:does|do)\s+{_AMOUNT}\s+(?:make|equal|have|contain)$",
+        rf"^\W*{_AMOUNT}\s+(?:is|are|has|have|makes?|equals?)\s+how (?:many|much)\s+{_TARGET}$",
     )
 )
 
