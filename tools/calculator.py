@@ -25,6 +25,18 @@ _WORDS = (
     (r"\bplus\b", "+"),
     (r"\bminus\b|[−–]", "-"),
     (r"(?<!\d)(\d+(?:\.\d+)?)\s*(?:%|\bpercent\b)\s*of\b", r"\1/100*"),
+    *(
+        (rf"\b{word}\s+of\s+(?=\d[\d.,]*\s*[?.!]*\s*$)", f"{part}*")  # "half of 30 people" may be about them
+        for word, part in (
+            (r"(?:an?\s+)?half", "1/2"),
+            (r"two[\s-]thirds", "2/3"),
+            (r"(?:an?|one)[\s-]third", "1/3"),
+            (r"three[\s-]quarters", "3/4"),
+            (r"(?:an?|one)[\s-]quarter", "1/4"),
+            (r"(?:an?|one)[\s-]fifth", "1/5"),
+            (r"(?:an?|one)[\s-]tenth", "1/10"),
+        )
+    ),
     (r"\bsquare root of\s*(\d+(?:\.\d+)?)", r"sqrt(\1)"),
     (r"(?<=\d),(?=\d{3}\b)", ""),
 )

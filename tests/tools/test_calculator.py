@@ -59,6 +59,8 @@ def test_integers_stay_exact(a: int, b: int, sign: str) -> None:
     [
         ("What is 17 * 23?", ["17*23"]),
         ("What's 15% of 80?", ["15/100*80"]),
+        ("What is a quarter of 96?", ["1/4*96"]),
+        ("two thirds of 1,500", ["2/3*1500"]),
         ("how much is 1,234 plus 66", ["1234+66"]),
         ("What is 12 x 12", ["12*12"]),
         ("What is 10-4?", ["10-4"]),
@@ -75,6 +77,7 @@ def test_hints_are_the_expressions_in_the_question(question: str, expected: list
         "Which Python 3.11 features are used?",
         "In 2024 we had 3 dogs",
         "Hello",
+        "Why did half of 30 people leave?",
         "What changed in Python 3.10?",
         "Explain step 1. Then (2)",
         "Explain routing in 2-3 sentences",
