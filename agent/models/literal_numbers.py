@@ -7,7 +7,9 @@ has, belongs to the one argument that is left for it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from itertools import chain, combinations, permutations
 from operator import ge, gt, le, lt
 from typing import Any
 
@@ -16,6 +18,8 @@ from agent.models.said import Said, same_amount
 from agent.models.text_values import is_amount, numbers_in, words_of
 
 _EXACT = 2.0**53  # the last whole number up to which all are exact
+_FEW = 6  # numbers that something may be worked out from; of more, any is the sum of some
+_FACTORS = (1, 7, 12, 24, 30, 52, 60, 100, 365, 1000, 3600)  # of weeks, hours and metres
 _FIRST_YEAR = 1000  # "30 years" is no year
 _BOUNDS = {"minimum": ge, "maximum": le, "exclusiveMinimum": gt, "exclusiveMaximum": lt}
 
@@ -47,7 +51,7 @@ def _told_apart(beside: Mapping[str, set[float]], arguments: Mapping[str, Any]) 
 def _swapped(name: str, arguments: Mapping[str, Any], beside: Mapping[str, set[float]], asked: Said) -> float | None:
     """The one number beside an argument's name, where what it has was said of something else, or not at all."""
     value, own = arguments[name], beside[name]
-    unsaid = not asked.holds_number(abs(value))
+    unsaid = _is_made_up(value, asked)
     if len(own) != 1 or not (unsaid or asked.count(float(abs(value)))):
         return None
     number = next(iter(own))
@@ -129,7 +133,19 @@ def _has_own(name: str, arguments: Mapping[str, Any], asked: Said) -> bool:
         return name in arguments
     times = asked.count(float(abs(value)))
     uses = sum(number == value for other in arguments.values() for number in numbers_within(other))
-    return asked.holds_number(abs(value)) and not 0 < times < uses
+    return not _is_made_up(value, asked) and not 0 < times < uses
+
+
+def _is_made_up(value: float, asked: Said) -> bool:
+    """Whether a number was neither said nor worked out from what was: 14 days are two weeks, 150 seconds 2:30."""
+    if asked.holds_number(abs(value)):
+        return False
+    numbers = asked.numbers[:_FEW]
+    scaled = [[number * factor for factor in _FACTORS] for number in numbers]
+    pairs = [*combinations(scaled, 2)]
+    sums = (one + other for left, right in pairs for one in left for other in right)
+    results = (result for a, b in permutations(numbers, 2) for result in (a * b, a - b, a / (b or 1)))
+    return not any(math.isclose(abs(value), result) for result in chain(*scaled, sums, results))
 
 
 def as_written(number: float) -> float:

@@ -91,6 +91,22 @@ def test_the_number_that_is_left_is_for_the_argument_that_is(request_: str, init
     assert written(request_, arguments, SAVINGS, REQUIRED) == expected
 
 
+@pytest.mark.parametrize(
+    ("request_", "name", "value"),
+    [
+        ("Remind me of it in 2 weeks", "days", 14),
+        ("A timer of 2 minutes 30 seconds", "seconds", 150),
+        ("12 bottles, 3 of them red: how many white ones?", "bottles", 9),
+        ("A room of 4 m by 5 m", "area", 20),
+        ("In half an hour, 7 people", "minutes", 30),
+    ],
+)
+def test_a_number_that_was_worked_out_stays(request_: str, name: str, value: float) -> None:
+    known = {"item": {"type": "string"}, name: NUMBER}
+    call = {"item": "it", name: value}
+    assert written(request_, call, known, ("item", name)) == call
+
+
 def test_a_number_is_left_only_where_one_argument_is() -> None:
     known = SAVINGS | {"final": NUMBER}
     arguments = {"monthly": 400, "rate": 1.5, "years": 34}
