@@ -25,6 +25,7 @@ from agent.models.missing_arguments import missing, words_for
 from agent.models.number_lists import share_number_lists
 from agent.models.said import Said
 from agent.models.signatures import signature
+from agent.models.type_names import standard
 
 NONE = "none"
 
@@ -244,7 +245,7 @@ def written(calls: Sequence[Call]) -> str:
 
 def json_grammar(schema: Mapping[str, Any]) -> str:
     """A grammar that admits exactly the JSON texts of a schema; of any object when it is empty."""
-    return f"%llguidance {{}}\nstart: %json {json.dumps(enforceable(schema or {'type': 'object'}))}"
+    return f"%llguidance {{}}\nstart: %json {json.dumps(enforceable(standard(schema) or {'type': 'object'}))}"
 
 
 def text_grammar(text: str) -> str:
@@ -254,6 +255,6 @@ def text_grammar(text: str) -> str:
 
 def _tool(tool: Mapping[str, Any]) -> Tool:
     function = tool.get("function", tool)
-    schema = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
+    schema = {"properties": {}, **standard(function.get("parameters") or {}), "type": "object"}
     name = str(function["name"])
     return Tool(name, enforceable(schema), signature(name, str(function.get("description") or ""), schema), schema)
