@@ -26,7 +26,12 @@ _WORDS = (
     (r"\bminus\b|[−–]", "-"),
     (r"(?<!\d)(\d+(?:\.\d+)?)\s*(?:%|\bpercent\b)\s*of\b", r"\1/100*"),
     *(
-        (rf"\b{word}\s+of\s+(?=\d[\d.,]*\s*[?.!]*\s*$)", f"{part}*")  # "half of 30 people" may be about them
+        # "Half of 30 people" may be about them, "the first half of 2024" is a time, "2 and a half of 30" is unclear.
+        (
+            rf"(?:^|(?<=what is )|(?<=what's )|(?<=calculate )|(?<=compute )|(?<=how much is )){word}\s+of\s+"
+            r"(\d[\d.,]*?)(?=\s*[?.!]*\s*$)",
+            rf"\1*{part}",
+        )
         for word, part in (
             (r"(?:an?\s+)?half", "1/2"),
             (r"two[\s-]thirds", "2/3"),

@@ -1,11 +1,11 @@
 """What the JSON Schema of a tool's arguments says of one of them. Source: JSON Schema 2020-12.
 
-A schema comes from whoever wrote the tool, so anything may stand anywhere in it.
+A schema comes from whoever wrote the tool, so that little in it can be relied on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 _COMPOSED = ("$ref", "anyOf", "oneOf", "allOf")
@@ -40,6 +40,15 @@ def numeric_arguments(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]
     """The schemas of the arguments that are one number, by name."""
     known = {name: not_null(one) for name, one in (schema.get("properties") or {}).items() if isinstance(one, Mapping)}
     return {name: one for name, one in known.items() if one.get("type") in _NUMERIC}
+
+
+def texts_within(value: Any) -> Iterator[str]:
+    """All texts within a value, but for names."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from texts_within(item)
 
 
 def members(value: Any) -> Sequence[Any]:

@@ -113,7 +113,7 @@ def is_given(said: Said, name: str, value: Any, schema: Any) -> bool:
         items = schema.get("items", {})
         return not value or any(is_given(said, name, item, items) for item in value)
     if isinstance(value, str):
-        if value in _LEADING or (repeats_description(value, schema) and not said.count(value)):
+        if _is_article(name, value, schema, said) or (repeats_description(value, schema) and not said.count(value)):
             return False
         coded = _CODE.fullmatch(value) and (not _CODED.isdisjoint(words_of(name)) or _lists_codes(schema))
         return bool(coded) or (said.holds_choice(value) if lists_values(schema) else said.holds_text(value))
@@ -121,6 +121,13 @@ def is_given(said: Said, name: str, value: Any, schema: Any) -> bool:
         return True
     part_of_day = any(value in parts for parts in said.parts_of_days) and not _OF_DAYS.isdisjoint(words_of(name))
     return part_of_day or said.holds_number(abs(value))
+
+
+def _is_article(name: str, value: str, schema: Mapping[str, Any], said: Said) -> bool:
+    """Whether a value is a word that only leads up to what was meant, which itself does not end a request."""
+    if value not in _LEADING or lists_values(schema) or not _FREE.isdisjoint(words_of(name)):
+        return False
+    return re.search(rf"(?<!\w){value}\s*(?:[.,;:?!]|$)", said.text) is None
 
 
 def _lists_codes(schema: Mapping[str, Any]) -> bool:

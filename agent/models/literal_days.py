@@ -7,12 +7,14 @@ from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any
 
+from agent.models.argument_schema import not_null, texts_within
 from agent.models.said import Said
 from agent.models.text_values import days_in, is_day, plain
 
 _FORM = re.compile(r"\b(?:YYYY([-/.])MM\1DD|DD([-/.])MM\2YYYY|MM([-/.])DD\3YYYY)\b(?![ T]*HH)", re.IGNORECASE)
 _IN_PART = re.compile(r"\d{4}[-/.]\d")  # a month, which may be asked for as well
 _ISO = "YYYY-MM-DD"
+_OF_ANOTHER = re.compile(r"\b(?:born|birth\w*|not on|no later than|until|till|by|before|after|since|except)\b")
 _FORMS = [form.replace("-", sign) for form in ("DD-MM-YYYY", "MM-DD-YYYY", _ISO) for sign in "-/."]
 
 
@@ -56,6 +58,8 @@ def add_day(
 ) -> None:
     """The one day that was said, and that no argument has, for the one argument that is left for a day.
 
+    It was said beside something else that the call has, and not of another day ("born on", "until", "not on").
+
     Args:
         arguments: of a call, by name; changed in place.
         schema: JSON Schema of them all.
@@ -63,12 +67,16 @@ def add_day(
         elsewhere: the arguments of other calls: the day may stand there.
     """
     known = (schema.get("properties") or {}).items()
-    left = {name: form for name, argument in known if name not in arguments and (form := form_of_days(argument))}
+    left = {
+        name: form
+        for name, argument in known
+        if name not in arguments and (form := form_of_days(argument)) and not_null(argument).get("type") == "string"
+    }
     if len(left) != 1 or not len(asked.dates) == len(asked.parts_of_days) == 1:
         return
     name, form = left.popitem()
-    texts = [value for one in (arguments, *elsewhere) for value in one.values() if isinstance(value, str)]
-    if not any(asked.dates[0] in _days_of(text) for text in texts):
+    taken = any(asked.dates[0] in _days_of(text) for text in texts_within([arguments, *elsewhere]))
+    if not taken and not _OF_ANOTHER.search(plain(asked.text)) and asked.dates_near([*texts_within(arguments)]):
         arguments[name] = _written(form, asked.dates[0])
 
 

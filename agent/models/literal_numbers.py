@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from itertools import chain, combinations, permutations
-from operator import ge, gt, le, lt
+from operator import ge, gt, le, lt, mul
 from typing import Any
 
 from agent.models.argument_schema import members, numeric_arguments
@@ -20,7 +20,9 @@ from agent.models.text_values import is_amount, numbers_in, words_of
 _EXACT = 2.0**53  # the last whole number up to which all are exact
 _FEW = 6  # numbers that something may be worked out from; of more, any is the sum of some
 _FACTORS = (1, 7, 12, 24, 30, 52, 60, 100, 365, 1000, 3600)  # of weeks, hours and metres
+_OF_TIMES = (1, 60, 3600)
 _FIRST_YEAR = 1000  # "30 years" is no year
+_PLACED = 2  # numbers that a call has before one that is left over is meant for it
 _BOUNDS = {"minimum": ge, "maximum": le, "exclusiveMinimum": gt, "exclusiveMaximum": lt}
 
 
@@ -37,7 +39,7 @@ def place_numbers(arguments: dict[str, Any], schema: Mapping[str, Any], asked: S
     for name in [name for name in known if is_amount(arguments.get(name))]:
         value, right = arguments[name], -arguments[name]
         if not (value > 0 and asked.negates(value)):
-            right = _swapped(name, arguments, beside, asked)
+            right = _swapped(name, arguments, known, beside, asked)
         if right is not None and _fits(right, name, known[name]):
             arguments[name] = right
 
@@ -48,19 +50,27 @@ def _told_apart(beside: Mapping[str, set[float]], arguments: Mapping[str, Any]) 
     return {name: numbers.difference(*only) if len(numbers) > 1 else numbers for name, numbers in beside.items()}
 
 
-def _swapped(name: str, arguments: Mapping[str, Any], beside: Mapping[str, set[float]], asked: Said) -> float | None:
+def _swapped(
+    name: str,
+    arguments: Mapping[str, Any],
+    known: Mapping[str, Mapping[str, Any]],
+    beside: Mapping[str, set[float]],
+    asked: Said,
+) -> float | None:
     """The one number beside an argument's name, where what it has was said of something else, or not at all."""
     value, own = arguments[name], beside[name]
     unsaid = _is_made_up(value, asked)
     if len(own) != 1 or not (unsaid or asked.count(float(abs(value)))):
         return None
     number = next(iter(own))
+    if unsaid and asked.measures_otherwise(number, f"{name} {known[name].get('description', '')}"):
+        return None  # "5 miles" for "distance_km"
     others = {other: numbers for other, numbers in beside.items() if other != name}
     taken = any(number in numbers and arguments.get(other) == number for other, numbers in others.items())
     if same_amount(number, value) or taken:
         return None
     for_another = any(value in numbers for numbers in others.values())
-    return as_written(number) if unsaid or for_another or not asked.in_one_sentence(number, value) else None
+    return as_written(number) if unsaid or for_another else None
 
 
 def part_numbers(arguments: dict[str, Any], schema: Mapping[str, Any], said: Said) -> None:
@@ -105,7 +115,8 @@ def leftover_number(
     """The one numeric argument without a number of its own, and the one number that is left: "starting from 42,300".
 
     The number stands in a sentence with something else that the call has, and not beside the argument's name: there
-    `number_for` would have found it, were it meant.
+    `number_for` would have found it, were it meant. An argument that lacks a number gets it only where no word says
+    what the number is of, and where the call has two others: a lone one may be about something else.
 
     Args:
         arguments: of the call, by name.
@@ -114,8 +125,10 @@ def leftover_number(
         asked: the request.
     """
     known = numeric_arguments(schema)
-    open_ones = [name for name in known if not known[name].get("enum") and not _has_own(name, arguments, asked)]
-    if len(open_ones) != 1:
+    twice = [name for name in known if _has_anothers(name, arguments, asked)]
+    open_ones = [name for name in known if not known[name].get("enum") and (name not in arguments or name in twice)]
+    placed = [name for name in known if is_amount(arguments.get(name))]
+    if len(open_ones) != 1 or not (twice or len(placed) >= _PLACED):
         return None
     name, whole = open_ones[0], known[open_ones[0]]["type"] == "integer"
     others = {other: value for other, value in arguments.items() if other != name} | dict(elsewhere)
@@ -123,17 +136,17 @@ def leftover_number(
     found = _unused(apart, others)
     if len(found) != 1 or not _fits(number := found.pop(), name, known[name]):
         return None
-    return name, as_written(number)
+    return (name, as_written(number)) if twice or asked.says_nothing_of(number) else None
 
 
-def _has_own(name: str, arguments: Mapping[str, Any], asked: Said) -> bool:
-    """Whether an argument has a number that was said, and as often as it is used."""
+def _has_anothers(name: str, arguments: Mapping[str, Any], asked: Said) -> bool:
+    """Whether an argument has a number that was said, but not as often as it is used."""
     value = arguments.get(name)
     if not is_amount(value) or asked.shares:
-        return name in arguments
+        return False
     times = asked.count(float(abs(value)))
     uses = sum(number == value for other in arguments.values() for number in numbers_within(other))
-    return not _is_made_up(value, asked) and not 0 < times < uses
+    return 0 < times < uses
 
 
 def _is_made_up(value: float, asked: Said) -> bool:
@@ -142,10 +155,16 @@ def _is_made_up(value: float, asked: Said) -> bool:
         return False
     numbers = asked.numbers[:_FEW]
     scaled = [[number * factor for factor in _FACTORS] for number in numbers]
-    pairs = [*combinations(scaled, 2)]
-    sums = (one + other for left, right in pairs for one in left for other in right)
-    results = (result for a, b in permutations(numbers, 2) for result in (a * b, a - b, a / (b or 1)))
-    return not any(math.isclose(abs(value), result) for result in chain(*scaled, sums, results))
+    parts = (number / (factor * scale) for number in numbers for factor in _FACTORS for scale in (1, 100))
+    sums = (one + other for left, right in combinations(scaled, 2) for one in left for other in right)
+    times = (sum(map(mul, three, of)) for three in combinations(numbers, 3) for of in permutations(_OF_TIMES))
+    results = (result for a, b in permutations(numbers, 2) for result in _results(a, b))
+    return not any(math.isclose(abs(value), result) for result in chain(*scaled, parts, sums, times, results))
+
+
+def _results(a: float, b: float) -> tuple[float, ...]:
+    """What comes of two numbers, the second as a percentage of the first included."""
+    return a * b, a - b, a / (b or 1), a * (1 + b / 100), a * (1 - b / 100), a * b / 100
 
 
 def as_written(number: float) -> float:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from agent.models.text_values import undated
+from agent.models.argument_schema import not_null
+from agent.models.text_values import is_amount, undated
 
 _ONE = r"(?<![\w.:/])[$€£]?[-+\u2212]?(?:\d+(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?"
 _NEXT, _LAST = r"\s*[,;]\s*", r"(?:\s*[,;])?\s*(?:\b(?:and|or)\s|&)\s*"
@@ -19,6 +21,7 @@ _OF_ONE_UNIT = re.compile(
 )
 _NUMBER = re.compile(r"[-+\u2212]?(?:\d+(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?", re.IGNORECASE)
 _AFTER_DAY = re.compile(r"\s,\s*$")  # "May 3, 5 and 7" without its day is no list of two
+_SPAN = re.compile(rf"\bbetween\s+{_ONE}{_LAST}{_ONE}{_END}", re.IGNORECASE)  # and neither is one
 _BRACKET = "\x00"  # in the place of a list in brackets
 _BRACKETED = re.compile(rf"\[\s*({_NUMBER.pattern}(?:[\s,;]+{_NUMBER.pattern})*)[\s,;]*\]", re.IGNORECASE)
 
@@ -31,7 +34,7 @@ def number_lists(text: str) -> list[list[float]]:
     """
     text = text.replace(_BRACKET, " ")
     brackets = [match[1] for match in _BRACKETED.finditer(text)]
-    bare = undated(_BRACKETED.sub(_BRACKET, text))
+    bare = undated(_SPAN.sub(" ", _BRACKETED.sub(_BRACKET, text)))
     found = [*zip((match.start() for match in re.finditer(_BRACKET, bare)), brackets, strict=True)]
     matches = [match for pattern in (_PLAIN, _OF_ONE_UNIT) for match in pattern.finditer(bare)]
     found += [(match.start(), match[0]) for match in matches if not _AFTER_DAY.search(bare, 0, match.start())]
@@ -60,8 +63,8 @@ def write_number_lists(
     for name, value in arguments.items():
         if not _takes_numbers(known.get(name)) or not isinstance(value, list):
             continue
-        if value in left:
-            left.remove(value)
+        if (same := next((one for one in left if _is_reordered(value, one)), None)) is not None:
+            left.remove(same)
         else:
             wrong.append(name)
     if len(wrong) != 1 or not left:
@@ -79,8 +82,9 @@ def share_number_lists(
 ) -> None:
     """Give several calls of one tool the lists that were said, one each and in order.
 
-    Nothing is done where there are not as many lists as calls, where a tool takes two, where no call has a copy of its
-    own list, or where one has another's: then the order may be another.
+    Nothing is done where there are not as many lists as calls, where a tool takes two, where more than one call has no
+    copy of its own list, where one has another's, as the order may be another, or where calls differ in something else:
+    the mean and the median may be those of one list.
 
     Args:
         calls: the arguments of each, by name; changed in place.
@@ -96,10 +100,16 @@ def share_number_lists(
     pairs = [*zip(copied, lists, strict=True)]
     strayed = any(one in lists and one != own for one, own in pairs)
     doubled = any(one in copied[:at] for at, one in enumerate(copied))
-    kept = any(2 * sum(number in one for number in own) >= len(own) for one, own in pairs)
-    if kept and (doubled or not strayed):
+    others = [{name: value for name, value in call.items() if name != names[0]} for call in calls]
+    kept = sum(2 * sum(number in one for number in own) >= len(own) for one, own in pairs)
+    if kept >= len(calls) - 1 and all(one == others[0] for one in others) and (doubled or not strayed):
         for call, own in zip(calls, lists, strict=True):
             call[names[0]] = _as_written(own)
+
+
+def _is_reordered(numbers: Sequence[Any], said: Sequence[float]) -> bool:
+    """Whether two lists hold the same numbers: one may have been sorted."""
+    return Counter(number for number in numbers if is_amount(number)) == Counter(said) and len(numbers) == len(said)
 
 
 def _goes_on(numbers: Sequence[Any], meant: Sequence[float], writes: Callable[[float], bool]) -> bool:
@@ -110,12 +120,13 @@ def _goes_on(numbers: Sequence[Any], meant: Sequence[float], writes: Callable[[f
 
 
 def _takes_numbers(argument: Any) -> bool:
-    items = argument.get("items") if isinstance(argument, Mapping) and argument.get("type") == "array" else None
+    told = not_null(argument) if isinstance(argument, Mapping) else {}
+    items = told.get("items") if told.get("type") == "array" else None
     return isinstance(items, Mapping) and items.get("type") in ("integer", "number")
 
 
 def _fits(numbers: Sequence[float], argument: Mapping[str, Any]) -> bool:
-    return argument["items"]["type"] == "number" or all(map(float.is_integer, numbers))
+    return not_null(argument)["items"]["type"] == "number" or all(map(float.is_integer, numbers))
 
 
 def _nearest(numbers: Sequence[float], lists: Sequence[list[float]]) -> tuple[int, list[float]]:

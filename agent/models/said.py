@@ -16,6 +16,7 @@ from typing import Any
 
 from agent.models import text_values
 from agent.models.number_lists import number_lists
+from agent.models.numbers_in_text import NumberInText, surrounded
 from agent.models.text_lists import said_list
 from agent.models.text_values import (
     STEM,
@@ -72,8 +73,6 @@ _SPAN = re.compile(
 )
 _SCALES = (1, 0.01, 1e3, 1e6, 1e9, 60, 3600)  # "5 %" may be 0.05, "2 million" 2000000, an hour 60 or 3600
 _PREFIXES = (1e-12, 1e-9, 1e-6, 1e-3, 1e-2, 1e2, 1e3, 1e6, 1e9)  # of units; a tenth or ten times is a slip
-# What makes a number a part of something, or negative: 555-1234, 5-10, 8:30, 3 pm.
-_JOINTS = frozenset(("-", "\u2013", "\u2212", ":", "/", "^", "x10", "am", "pm"))
 _RULED_OUT = (
     r"\b(?:not|no|never|but|except|without|avoid|besides|neither|nor|instead of|rather than|other than|\w*n['\u2019]t)"
     r"\b(?:\W+\w+){0,3}?\W+"
@@ -86,10 +85,9 @@ _SIFTING = frozenset(
 _SOME = re.compile(rf"\b(?:first|last|top|bottom)\s+(?:\d+|{'|'.join(_COUNTED)})\b")  # "the first three of"
 # Quoted, or up to a stop or the next label.
 _LABELLED = r"(?:\"([^\"\n]+)\"|'([^'\n]+)'|((?:(?!\s\w+\s?[:=]\s)[^,;.?!\n]|[,.?!](?=\w))+))"
+_BULLETS = re.compile(r"^[ \t]*[-\u2212]", re.MULTILINE)
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|\n+")
 _IN_PERCENT = frozenset("rate percent percentage interest return yield discount level confidence tip tax vat".split())
-_SHORTENED = {"yrs": "years", "yr": "year", "hrs": "hours", "hr": "hour", "mins": "minutes"}
-_BEFORE, _AFTER = 3, 2  # pieces beside a number that may say what it is
 
 
 class Said:
@@ -263,6 +261,11 @@ class Said:
         """The days that are written out whole, in order."""
         return tuple(text_values.days_in(self._plain))
 
+    def dates_near(self, texts: Iterable[str]) -> list[date]:
+        """The days, written out whole, of those sentences in which one of the texts was said."""
+        known = [text for text in texts if text.strip()]
+        return [day for sentence in self._sentences if any(map(sentence.count, known)) for day in sentence.dates]
+
     @cached_property
     def number_lists(self) -> list[list[float]]:
         """The lists of numbers; none where a part of one may be meant."""
@@ -302,10 +305,10 @@ class Said:
         stems = {part[:STEM] for part in parts if len(part) >= STEM and part not in _COUNTING}
         unit = parts[-1] if parts and 1 < len(parts[-1]) < STEM else None
         return [
-            float(number)
-            for number, beside in self._surroundings
-            if number not in name and not (whole and "." in number)
-            if any(word[:STEM] in stems or word == unit for word in beside)
+            float(number.digits)
+            for number in self._surrounded
+            if number.digits not in name and not (whole and "." in number.digits)
+            if any(word[:STEM] in stems or word == unit for word in number.beside)
         ]
 
     def numbers_near(self, values: Iterable[Any], whole: bool = False) -> list[float]:
@@ -318,19 +321,25 @@ class Said:
         listed = [one for value in values for one in (value if isinstance(value, list) else [value])]
         known = [one for one in listed if (one if isinstance(one, str) else is_amount(one))]
         return [
-            float(number)
+            float(number.digits)
             for sentence in self._sentences
             if any(map(sentence.count, known))
-            for number, _ in sentence._surroundings
-            if not (whole and "." in number)
+            for number in sentence._surrounded
+            if not (whole and "." in number.digits)
         ]
 
-    def in_one_sentence(self, one: float, other: float) -> bool:
-        """Whether two numbers were said in one sentence."""
-        return any(sentence.count(one) and sentence.count(other) for sentence in self._sentences)
+    def says_nothing_of(self, value: float) -> bool:
+        """Whether no word beside a number says what it counts or is the number of."""
+        return all(number.stands_free for number in self._surrounded if float(number.digits) == value)
+
+    def measures_otherwise(self, value: float, described: str) -> bool:
+        """Whether a number was said in another unit than an argument of this name and description wants."""
+        return any(number.measures_otherwise(described) for number in self._surrounded if float(number.digits) == value)
 
     def negates(self, number: float) -> bool:
-        """Whether a number was said with a minus, and never without one."""
+        """Whether a number was said with a minus, and never without one; the hyphens of a list are none."""
+        if len(_BULLETS.findall(self._plain)) > 1:
+            return False
         digits = re.escape(f"{abs(number):.15g}")
         alone = rf"(?<![\w.,]){digits}(?!\w|[.,]\d)"
         signed = re.findall(rf"(?<![\w.)\]%])(?<![\d)\]%]\s)[-\u2212]{alone}", self._plain)
@@ -341,14 +350,8 @@ class Said:
         return [Said(sentence) for sentence in _SENTENCE_END.split(self.text) if sentence.strip()]
 
     @cached_property
-    def _surroundings(self) -> list[tuple[str, list[str]]]:
-        """Every number in digits with the words beside it."""
-        pieces = [_SHORTENED.get(piece, piece) for piece in text_values.pieces_in(_POINTED.sub(r"\1m", self._plain))]
-        return [
-            (piece, _words_beside(pieces, at))
-            for at, piece in enumerate(pieces)
-            if text_values.is_number(piece) and _JOINTS.isdisjoint(pieces[max(0, at - 1) : at + 2])
-        ]
+    def _surrounded(self) -> list[NumberInText]:
+        return surrounded(self._plain)
 
     def _holds_verbatim(self, value: str) -> bool:
         """Whether the value was said as it is, such as a code whose letters and digits make no words."""
@@ -381,19 +384,3 @@ def same_amount(one: float, other: float) -> bool:
     """Whether two numbers may be one, said in two scales: 5 (%) and 0.05, 30 (minutes) and 0.5 (hours)."""
     ratios = (*_SCALES, 1 / 60, 1 / 3600)
     return any(math.isclose(one * ratio, other) for ratio in ratios)
-
-
-def _words_beside(pieces: Sequence[str], at: int) -> list[str]:
-    """The words before and after a number that may say what it is."""
-    before, after = pieces[max(0, at - _BEFORE) : at][::-1], pieces[at + 1 : at + 1 + _AFTER]
-    return [*_until_stop(before), *(["percent"] if after[:1] == ["%"] else _until_stop(after))]
-
-
-def _until_stop(pieces: Sequence[str]) -> list[str]:
-    """The words up to the first sign or number."""
-    found: list[str] = []
-    for piece in pieces:
-        if not piece.isalpha():
-            break
-        found.append(piece)
-    return found

@@ -6,12 +6,21 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from agent.models.argument_schema import not_null
 from agent.models.text_values import plain, words_in
 
 _STOP = re.compile(r"[.!?](?:\s+|$)|[\n:()\[\]]+")
-_BETWEEN = re.compile(r"\s*[,;]\s*(?:(?:and|or|&|plus)\s+)?|\s+(?:and|or|&|plus)\s+", re.IGNORECASE)
+_BETWEEN = re.compile(r"\s?[,;]\s?(?:(?:and|or|&|plus)\s)?|\s(?:and|or|&|plus)\s", re.IGNORECASE)  # single blanks
 _ARTICLE = re.compile(r"(?:an?|the)\s+", re.IGNORECASE)
 _JOINING = re.compile(r"\w|&")
+# "Ann, my boss, and Carol", "Ann, who is away, and Carol": what is said of one thing is no other.
+_ASIDE = re.compile(
+    r"(?:not|but|no|maybe|perhaps|except|who|whom|whose|which|that|where|when|if|as|like|my|our|his|her|their|its|our|"
+    r"your|is|are|was|were|then)\b",
+    re.IGNORECASE,
+)
+# What chooses from a list, so that not all of it is meant.
+_CHOOSING = re.compile(r"\b(?:or|either|only|pick|choose|select|which|whichever|those|not|but)\b", re.IGNORECASE)
 _MARKS = " '\"`\u201c\u201d\u2018\u2019"
 _ENDING = 2  # letters by which two forms of a word may differ
 _LONGEST = 5  # words of one thing in a list
@@ -55,7 +64,9 @@ def said_list(copied: Sequence[Any], text: str) -> list[str] | None:
     whole = plain(text)
     if len(items) < len(copied) or not items or any(whole.count(plain(item)) > 1 for item in items):
         return None
-    runs = [run for stretch in _STOP.split(text) for run in _runs(_pieces(stretch), items)]
+    if _CHOOSING.search(text):
+        return None
+    runs = [run for stretch in _STOP.split(text) for run in _runs(_pieces(" ".join(stretch.split())), items)]
     alike = [run for run in runs if _is_copy(items, run, whole)]
     return alike[0] if len(alike) == 1 and alike[0] != list(copied) else None
 
@@ -77,7 +88,7 @@ def _runs(pieces: Sequence[_Piece], items: Sequence[str]) -> list[list[str]]:
         if first and stop - start > 1:
             last = _edge(pieces[stop].text, items, at_end=False)
             inner = [_bare(piece.text, items) for piece in pieces[start + 1 : stop]]
-            if last and all(0 < len(one.split()) <= _LONGEST for one in inner):
+            if last and all(0 < len(one.split()) <= _LONGEST and not _ASIDE.match(one) for one in inner):
                 found.append([first, *inner, last])
                 start = stop
         start += 1
@@ -125,5 +136,6 @@ def _same(one: str, other: str) -> bool:
 
 
 def _takes_words(argument: Any) -> bool:
-    items = argument.get("items") if isinstance(argument, Mapping) and argument.get("type") == "array" else None
+    told = not_null(argument) if isinstance(argument, Mapping) else {}
+    items = told.get("items") if told.get("type") == "array" else None
     return isinstance(items, Mapping) and items.get("type") == "string" and not items.get("enum")

@@ -15,27 +15,29 @@ _NAMES: Mapping[str, str] = {
     **dict.fromkeys("object dict dictionary hashmap map mapping record struct".split(), "object"),
     **dict.fromkeys("array list tuple set arraylist sequence vector".split(), "array"),
     **dict.fromkeys("string str text char character varchar".split(), "string"),
-    **dict.fromkeys("number float double decimal real".split(), "number"),
-    **dict.fromkeys("integer int long short bigint".split(), "integer"),
+    **dict.fromkeys("number float double decimal real float32 float64".split(), "number"),
+    **dict.fromkeys("integer int long short bigint int8 int16 int32 int64".split(), "integer"),
+    **dict.fromkeys("uint uint8 uint16 uint32 uint64".split(), "integer"),
     **dict.fromkeys("boolean bool".split(), "boolean"),
     **dict.fromkeys("null none nil nonetype".split(), "null"),
 }
 _MAPS = ("properties", "$defs", "definitions")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
-_OF = re.compile(r"(\w+)\s*[\[<(]\s*(\w+)\s*[\])>]")  # list[int], List<String>, array(float)
+_OF = re.compile(r"([\w.]+)\s*[\[<(]\s*(.*\S)\s*[\])>]")  # list[int], List<String>, array(float), Optional[int]
+_DEEPEST = 8  # types within types
 
 
 def standard(schema: Any) -> Any:
     """The same schema with JSON Schema's names of types, and a list of what is required (draft 2020-12).
 
-    What is understood neither way stays as it is.
+    A type that is not understood stays as it is; a `required` that is neither a list nor told above is left out.
 
     Args:
         schema: of arguments, or of one of them.
     """
     if not isinstance(schema, Mapping):
         return schema
-    found = {**schema, **_type(schema)}
+    found = {key: value for key, value in schema.items() if key != "type"} | _type(schema)
     for key in _MAPS:
         if isinstance(schema.get(key), Mapping):
             found[key] = {name: standard(inner) for name, inner in schema[key].items()}
@@ -54,11 +56,52 @@ def _type(schema: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(kind, list | tuple):
         return {"type": [_NAMES.get(str(one).lower(), one) for one in kind]}
     if not isinstance(kind, str):
+        return {"type": kind} if "type" in schema else {}
+    told = _read(kind) or {"type": kind}
+    return {**told, "items": schema["items"]} if "items" in told and "items" in schema else told
+
+
+def _read(kind: str, depth: int = 0) -> dict[str, Any]:
+    """What the name of a type says: "list[int]", "int | None", "Optional[str]", "int[]", "dict[str, int]"."""
+    kind = kind.strip()
+    if named := _NAMES.get(kind.lower()):
+        return {"type": named}
+    if depth == _DEEPEST:
         return {}
-    if (of := _OF.fullmatch(kind.strip())) and _NAMES.get(of[1].lower()) == "array":
-        inner = {"type": _NAMES[of[2].lower()]} if of[2].lower() in _NAMES else {}
-        return {"type": "array", "items": schema.get("items", inner)}
-    return {"type": _NAMES.get(kind.strip().lower(), kind)}
+    if kind.endswith("[]"):
+        return {"type": "array", "items": _read(kind[:-2], depth + 1)}
+    if len(parts := _split(kind, "|")) > 1:
+        return _any_of([_read(part, depth + 1) for part in parts])
+    if not (of := _OF.fullmatch(kind)):
+        return {}
+    outer, inner = of[1].lower().rpartition(".")[2], _split(of[2], ",")
+    if outer in ("optional", "union"):
+        return _any_of([*(_read(part, depth + 1) for part in inner), *[{"type": "null"}] * (outer == "optional")])
+    named = _NAMES.get(outer, "")
+    if named != "array":
+        return {"type": named} if named == "object" else {}
+    items = [_read(part, depth + 1) for part in inner if part.strip() != "..."]
+    return {"type": "array", "items": items[0] if all(one == items[0] for one in items) else {}}
+
+
+def _split(text: str, sign: str) -> list[str]:
+    """The parts of a type between signs that do not stand within brackets."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter in "[<(") - (letter in "])>")
+        if letter == sign and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
+
+
+def _any_of(kinds: list[dict[str, Any]]) -> dict[str, Any]:
+    """One of several types; nothing where one of them is not understood."""
+    if not all(kinds):
+        return {}
+    plain = all(kind.keys() == {"type"} for kind in kinds)
+    return {"type": [kind["type"] for kind in kinds]} if plain else {"anyOf": kinds}
 
 
 def _with_required(schema: Mapping[str, Any], found: dict[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,6 @@ def written(
     [
         ("400 monthly, 1.5%, 34 yrs, total?", {"monthly": 1.5, "rate": 34, "years": 34}),
         ("I put aside 400 every month and earn 1.5 %. How much in 34 years?", {"monthly": 34, "rate": 1.5, "years": 3}),
-        ("Ticket 60399 is closed. 400 a month at 1.5% for 34 years?", {"monthly": 60399, "rate": 1.5, "years": 34}),
     ],
 )
 def test_a_number_goes_to_the_argument_beside_whose_name_it_was_said(request_: str, copied: dict[str, float]) -> None:
