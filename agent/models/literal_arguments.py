@@ -25,6 +25,7 @@ from agent.models.literal_numbers import (
     part_numbers,
     place_numbers,
 )
+from agent.models.named_arguments import maker_for, truth_for
 from agent.models.number_lists import write_number_lists
 from agent.models.said import Said
 from agent.models.text_lists import write_text_lists
@@ -200,11 +201,16 @@ def _completed(
     found, known = dict(arguments), schema.get("properties") or {}
     there = {f"{name} {place}": value for place, one in enumerate(elsewhere) for name, value in one.items()}
     for name, argument in known.items():
-        if name in found or name in (schema.get("required") or ()) or not isinstance(argument, Mapping):
+        if name in (schema.get("required") or ()) or not isinstance(argument, Mapping):
+            continue
+        if not found.get(name) and (truth := truth_for(name, argument, found | there, asked)) is not None:
+            found[name] = truth
+        if name in found:
             continue
         choice = _choice_for(name, argument, found | there, asked)
         value = number_for(name, schema, found | there, asked) if choice is None else choice
         value = _labelled_for(name, argument, found | there, asked) if value is None else value
+        value = maker_for(name, schema, found | there, asked) if value is None else value
         if value is not None:
             found[name] = value
     if left := leftover_number(found, schema, there, asked):

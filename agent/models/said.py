@@ -261,10 +261,24 @@ class Said:
         """The days that are written out whole, in order."""
         return tuple(text_values.days_in(self._plain))
 
+    def affirms(self, name: str, texts: Iterable[str]) -> bool | None:
+        """Whether all words of a name were said (True), or ruled out (False), beside one of the texts; else None."""
+        words = parts_of(name)
+        told = [one._plain for one in self._beside(texts) if all(map(one._holds_whole, words))]
+        return not any(re.search(rf"{_RULED_OUT}{words[0]}", text) for text in told) if told else None
+
+    def holds_beside(self, text: str, others: Iterable[str]) -> bool:
+        """Whether a text was said in one sentence with one of the others."""
+        return any(sentence.count(text) for sentence in self._beside(others))
+
+    def _beside(self, texts: Iterable[str]) -> list[Said]:
+        """The sentences in which one of the texts was said."""
+        known = [text for text in texts if text.strip()]
+        return [sentence for sentence in self._sentences if any(map(sentence.count, known))]
+
     def dates_near(self, texts: Iterable[str]) -> list[date]:
         """The days, written out whole, of those sentences in which one of the texts was said."""
-        known = [text for text in texts if text.strip()]
-        return [day for sentence in self._sentences if any(map(sentence.count, known)) for day in sentence.dates]
+        return [day for sentence in self._beside(texts) for day in sentence.dates]
 
     @cached_property
     def number_lists(self) -> list[list[float]]:

@@ -23,6 +23,7 @@ from agent.models.json_schema import enforceable, only_value
 from agent.models.literal_arguments import literal
 from agent.models.missing_arguments import missing, words_for
 from agent.models.number_lists import share_number_lists
+from agent.models.repeated_calls import share_numbers, share_words
 from agent.models.said import Said
 from agent.models.signatures import signature
 from agent.models.type_names import standard
@@ -195,7 +196,12 @@ class ToolChoice:
         times = Counter(name for name, _ in calls)
         for name, count in times.items():
             if count > 1:
-                share_number_lists([own for one, own in calls if one == name], schemas[name], asked.number_lists)
+                own = [arguments for one, arguments in calls if one == name]
+                share_number_lists(own, schemas[name], asked.number_lists)
+                share_numbers(own, schemas[name], asked.numbers)
+                if len(own) == len(calls):
+                    shared = share_words(own, schemas[name], asked.list_like)
+                    calls = [(name, arguments) for arguments in shared[:MOST_CALLS]]
         found: list[Call] = []
         for at, (name, arguments) in enumerate(calls):
             alone = asked if times[name] == 1 else None
