@@ -48,7 +48,8 @@ def evaluate(
     suite: Annotated[
         list[str] | None,
         typer.Option(
-            help="formats, refusals, requests, general, tools, lookups, yours, or a public one; may be repeated."
+            help="formats, refusals, requests, general, simple, multiple, parallel, irrelevance, tools, lookups, "
+            "yours, or a public one; may be repeated."
         ),
     ] = None,
     of: Annotated[str, typer.Option(help="The run whose held-out questions are yours.", metavar="NAME")] = "",

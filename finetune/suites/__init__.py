@@ -1,7 +1,8 @@
 """Sets of questions that models are compared on: from public development data, of our own, and from a data set's split.
 
 Data: Schema-Guided Dialogue (CC BY-SA 4.0), SNIPS (CC0), Seal-Tools (Apache-2.0), HaluEval (MIT), SQuAD 2.0
-(CC BY-SA 4.0), GSM8K (MIT); the formats, refusals, requests and general questions are ours and are always there.
+(CC BY-SA 4.0), GSM8K (MIT); the formats, refusals, requests, general questions and documented functions are ours and
+are always there.
 """
 
 from __future__ import annotations
@@ -29,9 +30,14 @@ _MODULES: Mapping[str, str] = {
     "refusals": "built_in",
     "requests": "built_in",
     "general": "built_in",
+    "simple": "functions",
+    "multiple": "functions",
+    "parallel": "functions",
+    "irrelevance": "functions",
 }
 NAMES = tuple(_MODULES)
-BUILT_IN = ("formats", "refusals", "requests", "general")  # need no data beside the program
+# They need no data beside the program.
+BUILT_IN = tuple(name for name, module in _MODULES.items() if module in ("built_in", "functions"))
 
 
 @cache
