@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+from unicodedata import category
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -16,6 +17,7 @@ Parse = Callable[[str], "list[Token]"]
 _SIGNS = "\U00012470\U00012471\U00012472\U00012473\U00012474"
 # What opens a block at the start of a line; a sign before it would turn it into words.
 _OPENING = re.compile(r"(?:[ \t]*(?:[-*+]|\d{1,9}[.)]|#{1,6})[ \t]+|[ \t]*[>|][ \t]?)+")
+_ATTACHED = frozenset({"Mn", "Mc", "Me", "Cf", "Sk"})  # accents, styles, joiners, and the skin tones of emoji
 MOST_MARKS = 500
 MOST_WORK = 1_000_000  # characters to parse while looking for the marks that fit
 
@@ -85,10 +87,18 @@ def _apart(text: str, marks: Sequence[Mark]) -> list[Mark]:
             start = max(start, opened.end())
         inside = text[start:end]
         start += len(inside) - len(inside.lstrip())
-        end = start + len(inside.strip().rstrip("| \t"))
+        end = _between_letters(text, start + len(inside.strip().rstrip("| \t")))
+        start = _between_letters(text, start)
         if start < end and (not apart or start >= apart[-1].end):
             apart.append(Mark(start, end, mark.kind, mark.title))
     return apart
+
+
+def _between_letters(text: str, at: int) -> int:
+    """The next place that parts no letter, or emoji, from what joins, styles or accents it."""
+    while 0 < at < len(text) and (category(text[at]) in _ATTACHED or category(text[at - 1]) == "Cf"):
+        at += 1
+    return at
 
 
 def _with_signs(text: str, marks: Sequence[Mark], opening: str, closing: str) -> str:

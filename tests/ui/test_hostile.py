@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.calls.approvals import ApprovalRequest
@@ -359,6 +359,9 @@ spans = st.lists(st.tuples(st.integers(-3, 200), st.integers(-3, 200)), max_size
 
 @settings(max_examples=200, deadline=None)
 @given(texts, spans)
+@example("🏳\ufe0f", [(0, 1)])
+@example("👩\u200d🔬", [(0, 1), (1, 2), (2, 3)])
+@example("\u200fש", [(1, 2)])
 def test_no_text_breaks_out_and_no_mark_changes_it(text: str, bounds: list[tuple[int, int]]) -> None:
     kinds = ("not", "partly", "supported")
     marks = [Mark(start, end, kinds[at % 3], text[:20]) for at, (start, end) in enumerate(bounds)]  # type: ignore[arg-type]
