@@ -34,7 +34,8 @@ class SentenceTransformerEmbeddings(UnitEmbeddings):
 
     Loaded by the first use of anything but the constructor, from a folder or from what was downloaded
     before: nothing is fetched, no code of the model's runs, and only safetensors are read. It computes in
-    bfloat16 where the processor has instructions for it. A text longer than the model takes is halved until
+    bfloat16 where the processor has instructions for it: there what else is in a batch moves a vector by some
+    thousandths. A text longer than the model takes is halved until
     its parts fit.
 
     Args:
