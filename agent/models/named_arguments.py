@@ -12,7 +12,7 @@ from typing import Any
 
 from agent.models.argument_schema import not_null, texts_within
 from agent.models.said import Said
-from agent.models.text_values import MONTHS, parts_of, plain
+from agent.models.text_values import MONTHS, STEM, parts_of, plain
 
 # Words of a name that say nothing of what is true: "include_symbols", "is_open_now".
 _IDLE = frozenset(
@@ -28,6 +28,9 @@ _JOINED = rf"(?:\s+(?:(?:of|the|de|da|van|von|der|den|le|la)\s+)*{_NAME})*"
 _MAKING = frozenset("written composed directed sung painted performed recorded created drawn made".split())
 _BY = re.compile(rf"(\w*)[\s\"'\u201d\u2019]+by\s+((?:the\s+)?{_NAME}{_JOINED})")
 _DAYS = frozenset([*MONTHS, *"monday tuesday wednesday thursday friday saturday sunday christmas easter".split()])
+# "With notifications off", "hide the toolbar"; what is ruled out by "no", "not" or "without", `Said` knows.
+_OFF = r"(?:off|disabl\w+|exclud\w+|false|omit\w*|skip\w*|hid(?:e|ing|den)|mut(?:e|ed|ing)|remov\w+)"
+_BETWEEN = r"[^\w,;.!?]+(?:\w+[^\w,;.!?]+){0,2}?"
 _SHORT = 3  # letters of a word that is part of many
 
 
@@ -46,7 +49,8 @@ def truth_for(name: str, argument: Mapping[str, Any], others: Mapping[str, Any],
     texts = [*texts_within(dict(others))]
     if any(Said(text).holds_word(word) for text in texts for word in words):
         return None
-    return asked.affirms(" ".join(words), texts)
+    said = asked.affirms(" ".join(words), texts)
+    return False if said and any(_is_off(word[:STEM], asked.text.lower()) for word in words) else said
 
 
 def maker_for(name: str, schema: Mapping[str, Any], others: Mapping[str, Any], asked: Said) -> str | None:
@@ -74,6 +78,11 @@ def maker_for(name: str, schema: Mapping[str, Any], others: Mapping[str, Any], a
 def _names_maker(name: str, argument: Mapping[str, Any]) -> bool:
     text = not_null(argument)
     return text.get("type") == "string" and not text.get("enum") and not _MAKERS.isdisjoint(parts_of(name))
+
+
+def _is_off(stem: str, text: str) -> bool:
+    """Whether "off", or a word like it, was said beside a word that begins so: "images excluded"."""
+    return re.search(rf"\b{_OFF}{_BETWEEN}{stem}|\b{stem}\w*{_BETWEEN}{_OFF}\b", text) is not None
 
 
 def _singular(word: str) -> str:

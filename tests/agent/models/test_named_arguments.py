@@ -31,6 +31,10 @@ def completed(request: str, arguments: Schema, properties: Schema, required: tup
         ("direct_only", "Direct trains to the gardening fair", True),
         ("express", "No express delivery for the gardening set", False),
         ("round_trip", "A round trip to the gardening fair", True),
+        ("notify", "Follow the gardening club with notifications off", False),
+        ("notify", "Turn off the notifications of the gardening club", False),
+        ("include_images", "Search for gardening, images excluded", False),
+        ("oscillate", "Switch the gardening lights off, and let the fan oscillate", True),
     ],
 )
 def test_a_yes_or_no_is_told_by_its_words(name: str, request_: str, truth: bool) -> None:
@@ -41,6 +45,12 @@ def test_a_no_that_the_model_wrote_becomes_the_yes_that_was_said() -> None:
     arguments = {"q": "gardening", "available": False}
     kept = completed("List the available books on gardening", arguments, {"available": _TRUTH})
     assert kept == {"q": "gardening", "available": True}
+
+
+def test_a_no_that_the_model_wrote_stays_where_it_was_said() -> None:
+    arguments = {"q": "gardening", "notify": False}
+    kept = completed("Follow the gardening club with notifications off", arguments, {"notify": _TRUTH})
+    assert kept == arguments
 
 
 @pytest.mark.parametrize(
